@@ -1,0 +1,171 @@
+// Package sdk is what a provider's author writes against.
+//
+// A resource type is a Go struct, whose tags give the schema and whose
+// conversion is derived, and a handler with small verbs. Verbs that only some
+// types have are optional interfaces. Serve runs the result as a plugin.
+//
+// The package knows the protocol, so that an author need not; it knows nothing
+// of configuration files, plans or state.
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// Provider is everything that a plugin offers. A process serves one
+// configuration, so handlers may share a client that Configure fills.
+type Provider struct {
+	Name      string
+	Version   string
+	Configure Configurer // nil: the provider has no configuration, and its location is this machine
+	Resources []Resource
+	Data      []Data
+	Flavours  []Flavour
+}
+
+// Operation says on whose behalf a verb is called.
+type Operation struct {
+	plugins.Operation
+	Context  *plugins.Context // for the creation of a node
+	progress func(plugins.Progress)
+}
+
+// Phase reports what the operation does now, in a few words.
+func (o Operation) Phase(text string) { o.Report(plugins.Progress{Phase: text}) }
+
+// Log keeps a line that belongs to the operation.
+func (o Operation) Log(line string) { o.Report(plugins.Progress{Log: line}) }
+
+// Report sends a progress event. It never blocks for long and may be called
+// from any goroutine until the verb returns.
+func (o Operation) Report(p plugins.Progress) {
+	if o.progress != nil {
+		o.progress(p)
+	}
+}
+
+// Handler is what every managed resource type has. T is a struct with nxc
+// tags: `nxc:"name[,required][,optional][,computed][,sensitive][,replace][,exclusive][,block][,default=VALUE]"`
+// and `doc:"…"`.
+//
+// Create fills the computed fields of want; when it fails after something was
+// made, it leaves in want what there is, and sets a computed field (so that
+// the object is recorded as half made). Read refreshes have, and reports
+// whether it still exists. Delete succeeds when there is nothing.
+type Handler[T any] interface {
+	Create(ctx context.Context, op Operation, want *T) error
+	Read(ctx context.Context, op Operation, have *T) (exists bool, err error)
+	Delete(ctx context.Context, op Operation, have *T) error
+	Find(ctx context.Context, op Operation) ([]Found[T], error)
+}
+
+// Updater changes an object in place. Without it, every change replaces.
+type Updater[T any] interface {
+	Update(ctx context.Context, op Operation, have T, want *T) error
+}
+
+// Planner refines what the core proposes; it may compute values early and name
+// attributes whose change needs another object. Prior is nil for a create.
+type Planner[T any] interface {
+	Plan(ctx context.Context, op Operation, prior *T, proposed *Planned[T]) error
+}
+
+// Planned is a proposal. Value has the zero value where something is unknown;
+// Unknown and SetUnknown work by attribute name.
+type Planned[T any] struct {
+	Value   T
+	unknown map[string]bool
+	replace []plugins.Replace
+}
+
+// Unknown reports whether the attribute is known only after apply.
+func (p *Planned[T]) Unknown(name string) bool { return p.unknown[name] }
+
+// SetUnknown says that the attribute is known only after apply.
+func (p *Planned[T]) SetUnknown(name string) { p.unknown[name] = true }
+
+// SetKnown says that Value holds the attribute's value.
+func (p *Planned[T]) SetKnown(name string) { delete(p.unknown, name) }
+
+// Replace asks for another object because of the attribute.
+func (p *Planned[T]) Replace(name, reason string) {
+	p.replace = append(p.replace, replaceAttribute(name, reason))
+}
+
+// Validator checks a configuration beyond its schema. Fields that are unknown
+// have their zero value.
+type Validator[T any] interface {
+	Validate(ctx context.Context, config T) plugins.Diagnostics
+}
+
+// Importer reads an object by the provider's own name for it.
+type Importer[T any] interface {
+	Import(ctx context.Context, op Operation, id string) (*T, error)
+}
+
+// Upgrader reads an object that an older schema version wrote.
+type Upgrader[T any] interface {
+	Upgrade(ctx context.Context, version int64, object json.RawMessage) (*T, error)
+}
+
+// Found is an object outside that carries the deployment's uuid.
+type Found[T any] struct {
+	Address  string
+	Attempt  string
+	Complete bool
+	Object   T
+}
+
+// Execer runs programs: with it, a resource is a node.
+type Execer[T any] interface {
+	Exec(ctx context.Context, op Operation, have *T, p plugins.Process) (exit int, err error)
+}
+
+// Copier moves files as tar streams.
+type Copier[T any] interface {
+	Copy(ctx context.Context, op Operation, have *T, c plugins.Copy) error
+}
+
+// Powerer starts, stops, crashes and resets.
+type Powerer[T any] interface {
+	Power(ctx context.Context, op Operation, have *T, a plugins.PowerAction) error
+}
+
+// Consoler streams the console.
+type Consoler[T any] interface {
+	Console(ctx context.Context, op Operation, have *T, c plugins.Console) error
+}
+
+// Linker changes the quality of the network.
+type Linker[T any] interface {
+	Link(ctx context.Context, op Operation, have *T, l plugins.Link) error
+}
+
+// Contexter delivers a context to a running node.
+type Contexter[T any] interface {
+	SetContext(ctx context.Context, op Operation, have *T, c plugins.Context) error
+}
+
+// Options of a managed resource type.
+type Options struct {
+	Version    int64         // of the schema
+	FindWindow time.Duration // see plugins.ResourceType
+	Timeouts   plugins.Timeouts
+	Doc        string
+}
+
+// ExpandRequest is plugins.ExpandRequest with the flavour block decoded.
+type ExpandRequest[C any] struct {
+	plugins.ExpandRequest
+	Flavour C
+}
+
+// Expansion collects the resources and nodes of a deployment. See Add.
+type Expansion struct {
+	result plugins.Expansion
+	errs   plugins.Diagnostics
+}
