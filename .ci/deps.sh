@@ -1,0 +1,220 @@
+#!/bin/sh
+# Brings what building, testing and the demo need, from the distribution's own
+# packages: Go, Nix, a Docker engine that answers, a static busybox.
+#
+# On Debian and Ubuntu, as root or through sudo, it installs what is missing;
+# on any other system it says exactly what to install and stops. It changes
+# nothing else on the host, and does nothing when everything is there.
+#
+# Functions here are called as conditions, where `set -e` does not reach, so
+# each passes a failure on by itself.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+PATH=$PATH:/usr/sbin:/sbin:/nix/var/nix/profiles/default/bin:${HOME:-}/.nix-profile/bin
+go=$root/.ci/go
+
+say() { printf 'deps: %s\n' "$*" >&2; }
+die() {
+	say "$1"
+	shift
+	for line in "$@"; do printf '      %s\n' "$line" >&2; done
+	exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- who we are, and where
+
+debian_like() {
+	[ -r /etc/os-release ] && have apt-get &&
+		(. /etc/os-release && case " ${ID:-} ${ID_LIKE:-} " in *" debian "* | *" ubuntu "*) true ;; *) false ;; esac)
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif have sudo && [ -t 0 ]; then
+		sudo "$@"
+	else
+		sudo -n "$@"
+	fi
+}
+
+may_install() {
+	debian_like || return 1
+	[ "$(id -u)" = 0 ] || { have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
+}
+
+# ---- packages
+
+# The lists are fetched when there are none, or when they are a day old and
+# something is about to be installed: an old list names packages that are gone.
+update_lists() {
+	if [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)" ] &&
+		[ -n "$(find /var/lib/apt/lists/partial -maxdepth 0 -mtime -1 2>/dev/null)" ]; then
+		return 0
+	fi
+	fetch_lists
+}
+
+fetch_lists() {
+	say "fetching the package lists (apt-get update)"
+	as_root apt-get -q -o DPkg::Lock::Timeout=300 update >&2
+}
+
+apt_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+		install --no-install-recommends "$@" >&2
+}
+
+install_packages() {
+	update_lists || return 1
+	say "installing $* (apt-get install)"
+	apt_install "$@" && return 0
+	fetch_lists || return 1
+	apt_install "$@"
+}
+
+candidate() { apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -v '^(none)$'; }
+
+# ---- Go
+
+# Debian's own Go is often older than go.mod asks. From 1.21 on that does not
+# matter; an older one still fetches and checks the toolchain as a module.
+ensure_go() {
+	"$go" version >/dev/null 2>&1 && return 0
+	may_install || return 1
+	if ! have go && [ ! -x /usr/local/go/bin/go ]; then
+		install_packages golang-go ca-certificates || return 1
+		"$go" version >/dev/null 2>&1 && return 0
+	fi
+	bootstrap_go
+}
+
+bootstrap_go() {
+	want=$(sed -n 's/^go \([0-9.]*\)$/\1/p' go.mod)
+	old=$(command -v go || echo /usr/local/go/bin/go)
+	toolchain=golang.org/toolchain@v0.0.1-go$want.$("$old" env GOOS)-$("$old" env GOARCH)
+	say "fetching Go $want through the Go module proxy"
+	dir=$(cd / && GOFLAGS=-modcacherw GO111MODULE=on "$old" mod download -json "$toolchain" |
+		sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
+	[ -d "$dir" ] || return 1
+	chmod +x "$dir"/bin/* "$dir"/pkg/tool/*/*
+	mkdir -p bin/tools
+	ln -sfn "$dir" bin/tools/go
+	"$go" version >/dev/null
+}
+
+# ---- Nix
+
+ensure_nix() {
+	if ! have nix-instantiate; then
+		may_install || return 1
+		# The daemon's set-up is for ordinary users; root works without.
+		if [ "$(id -u)" != 0 ] && [ -d /run/systemd/system ]; then
+			install_packages nix-bin nix-setup-systemd || return 1
+		else
+			install_packages nix-bin || return 1
+		fi
+	fi
+	[ "$(id -u)" = 0 ] && return 0
+	nix-store --query --hash /nix/store >/dev/null 2>"$tmp/nix" || ! grep -qi 'permission denied\|cannot connect' "$tmp/nix" ||
+		die "Nix is installed, but $(id -un) may not use it: $(head -n 1 "$tmp/nix")" \
+			"On Debian and Ubuntu: sudo adduser $(id -un) nix-users, then log in again." \
+			"Or run the same command as root."
+}
+
+# ---- Docker
+
+engine_answers() {
+	have docker && docker version --format '{{.Server.Version}}' >/dev/null 2>"$tmp/docker"
+}
+
+ensure_docker() {
+	engine_answers && return 0
+	if [ -n "${DOCKER_HOST:-}" ]; then
+		die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(tail -n 1 "$tmp/docker" 2>/dev/null)" \
+			"Start that engine, or unset DOCKER_HOST to use the local one."
+	fi
+	if ! have docker || { ! have dockerd && [ ! -S /var/run/docker.sock ]; }; then
+		may_install || return 1
+		update_lists || return 1
+		# Newer releases package the client apart from the engine.
+		client=$(candidate docker-cli || true)
+		install_packages docker.io iptables ca-certificates ${client:+docker-cli} || return 1
+		engine_answers && return 0
+	fi
+	if grep -qi 'permission denied' "$tmp/docker" 2>/dev/null; then
+		docker_denied
+	fi
+	[ "$(uname -s)" = Linux ] || return 1
+	start_engine
+	engine_answers || docker_denied
+}
+
+docker_denied() {
+	die "the Docker engine refuses $(id -un): $(tail -n 1 "$tmp/docker")" \
+		"sudo usermod -aG docker $(id -un), then log in again. Or run the same command as root."
+}
+
+start_engine() {
+	if [ -d /run/systemd/system ]; then
+		say "starting Docker (systemctl start docker)"
+		as_root systemctl start docker || die "Docker does not start" "See: journalctl -u docker"
+	else
+		say "starting Docker (dockerd; its log is /var/log/dockerd.log)"
+		as_root "$root/.ci/dockerd.sh" || die "dockerd did not start; the end of its log is above" \
+			"A container needs to be privileged to run an engine of its own; or set DOCKER_HOST to another one."
+	fi
+	wait_for_engine 60
+}
+
+wait_for_engine() {
+	waited=0
+	until as_root docker version --format '{{.Server.Version}}' >/dev/null 2>"$tmp/wait"; do
+		[ "$waited" -lt "$1" ] || die "no Docker engine after $1 s: $(tail -n 1 "$tmp/wait")" "See /var/log/dockerd.log, or journalctl -u docker."
+		[ $((waited % 10)) -ne 5 ] || say "waiting for the Docker engine to answer ($waited of $1 s)"
+		sleep 1
+		waited=$((waited + 1))
+	done
+}
+
+# ---- busybox: builders inside Nix's sandbox are static programs
+
+# The package replaces a dynamic busybox, which is the user's to decide: nxc
+# then unpacks its own.
+ensure_busybox() {
+	have busybox && return 0
+	may_install || return 1
+	install_packages busybox-static
+}
+
+# ---- all of it
+
+missing=
+need() { # need NAME WHERE COMMAND…
+	name=$1 where=$2
+	shift 2
+	"$@" || missing="$missing
+  $name: $where"
+}
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+need Go "https://go.dev/dl/ (any from 1.21 on fetches the right one by itself)" ensure_go
+need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
+need Docker "https://docs.docker.com/engine/install/ (API 1.40 or newer), started" ensure_docker
+if [ "$(uname -s)" = Linux ] && debian_like; then
+	need busybox "a static one, in PATH" ensure_busybox
+fi
+
+if [ -n "$missing" ]; then
+	say "these are missing; please install them:$missing"
+	if debian_like; then
+		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static"
+		say "run as root, or where sudo works, make does it itself"
+	fi
+	exit 1
+fi
