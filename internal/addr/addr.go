@@ -10,6 +10,9 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 // Deployment names one transposition of a composition: the composition's name
@@ -59,8 +62,17 @@ var NoKey = Key{}
 // IntKey returns the key of the instance with index n of a block with count.
 func IntKey(n int) Key { return Key{kind: intKey, n: n} }
 
-// StringKey returns the key of one instance of a block with for_each.
-func StringKey(s string) Key { return Key{kind: stringKey, s: s} }
+// StringKey returns the key of one instance of a block with for_each. Strings
+// that look the same are the same key: s is normalised as HCL normalises it.
+func StringKey(s string) Key {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			s = cty.NormalizeString(strings.ToValidUTF8(s, "\uFFFD"))
+			break
+		}
+	}
+	return Key{kind: stringKey, s: s}
+}
 
 // IsNone reports whether k is NoKey.
 func (k Key) IsNone() bool { return k.kind == noKey }

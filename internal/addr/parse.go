@@ -2,6 +2,7 @@ package addr
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"strings"
 
@@ -47,8 +48,8 @@ func FromTraversal(t hcl.Traversal) (Instance, hcl.Traversal, error) {
 		}
 		a.Deployment = Deployment{Composition: names[1], Flavour: names[2]}
 		a.Type, t = names[3], t[4:]
-		key, ok := keyOf(t)
-		if !ok {
+		key, _ := keyOf(t)
+		if _, ok := key.Text(); !ok {
 			return a, nil, fmt.Errorf("a resource of a composition needs a key, such as %s[\"server\"]", a.Type)
 		}
 		a.Key = key
@@ -70,7 +71,7 @@ func FromTraversal(t hcl.Traversal) (Instance, hcl.Traversal, error) {
 // ParseDeployment reads "webserver::docker".
 func ParseDeployment(s string) (Deployment, error) {
 	c, f, ok := strings.Cut(s, "::")
-	if !ok || c == "" || f == "" {
+	if !ok || !hclsyntax.ValidIdentifier(c) || !hclsyntax.ValidIdentifier(f) {
 		return Deployment{}, fmt.Errorf("%q is not a deployment: expected COMPOSITION::FLAVOUR", s)
 	}
 	return Deployment{Composition: c, Flavour: f}, nil
@@ -100,11 +101,16 @@ func keyOf(t hcl.Traversal) (Key, bool) {
 		return NoKey, false
 	}
 	switch {
+	case index.Key.IsNull() || !index.Key.IsKnown():
+		return NoKey, false
 	case index.Key.Type() == cty.String:
 		return StringKey(index.Key.AsString()), true
 	case index.Key.Type() == cty.Number:
 		n, acc := index.Key.AsBigFloat().Int64()
-		return IntKey(int(n)), acc == big.Exact
+		if acc != big.Exact || n < 0 || n > math.MaxInt {
+			return NoKey, false
+		}
+		return IntKey(int(n)), true
 	default:
 		return NoKey, false
 	}
