@@ -2883,6 +2883,88 @@ func (x *ApplyRequest) GetContext() *Context {
 	return nil
 }
 
+type ApplyInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Input:
+	//
+	//	*ApplyInput_Start
+	//	*ApplyInput_Cancel
+	Input         isApplyInput_Input `protobuf_oneof:"input"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplyInput) Reset() {
+	*x = ApplyInput{}
+	mi := &file_provider_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplyInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplyInput) ProtoMessage() {}
+
+func (x *ApplyInput) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplyInput.ProtoReflect.Descriptor instead.
+func (*ApplyInput) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ApplyInput) GetInput() isApplyInput_Input {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *ApplyInput) GetStart() *ApplyRequest {
+	if x != nil {
+		if x, ok := x.Input.(*ApplyInput_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ApplyInput) GetCancel() bool {
+	if x != nil {
+		if x, ok := x.Input.(*ApplyInput_Cancel); ok {
+			return x.Cancel
+		}
+	}
+	return false
+}
+
+type isApplyInput_Input interface {
+	isApplyInput_Input()
+}
+
+type ApplyInput_Start struct {
+	Start *ApplyRequest `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type ApplyInput_Cancel struct {
+	Cancel bool `protobuf:"varint,2,opt,name=cancel,proto3,oneof"`
+}
+
+func (*ApplyInput_Start) isApplyInput_Input() {}
+
+func (*ApplyInput_Cancel) isApplyInput_Input() {}
+
 type ApplyEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Event:
@@ -2896,7 +2978,7 @@ type ApplyEvent struct {
 
 func (x *ApplyEvent) Reset() {
 	*x = ApplyEvent{}
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +2990,7 @@ func (x *ApplyEvent) String() string {
 func (*ApplyEvent) ProtoMessage() {}
 
 func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3003,7 @@ func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEvent.ProtoReflect.Descriptor instead.
 func (*ApplyEvent) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{38}
+	return file_provider_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ApplyEvent) GetEvent() isApplyEvent_Event {
@@ -2977,7 +3059,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3071,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3084,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{39}
+	return file_provider_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ApplyResult) GetObject() []byte {
@@ -3029,7 +3111,7 @@ type FindRequest struct {
 
 func (x *FindRequest) Reset() {
 	*x = FindRequest{}
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3041,7 +3123,7 @@ func (x *FindRequest) String() string {
 func (*FindRequest) ProtoMessage() {}
 
 func (x *FindRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3054,7 +3136,7 @@ func (x *FindRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
 func (*FindRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{40}
+	return file_provider_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FindRequest) GetUuid() string {
@@ -3084,7 +3166,7 @@ type FindResponse struct {
 
 func (x *FindResponse) Reset() {
 	*x = FindResponse{}
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3178,7 @@ func (x *FindResponse) String() string {
 func (*FindResponse) ProtoMessage() {}
 
 func (x *FindResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3191,7 @@ func (x *FindResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindResponse.ProtoReflect.Descriptor instead.
 func (*FindResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{41}
+	return file_provider_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FindResponse) GetPart() isFindResponse_Part {
@@ -3166,7 +3248,7 @@ type Found struct {
 
 func (x *Found) Reset() {
 	*x = Found{}
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3260,7 @@ func (x *Found) String() string {
 func (*Found) ProtoMessage() {}
 
 func (x *Found) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3273,7 @@ func (x *Found) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Found.ProtoReflect.Descriptor instead.
 func (*Found) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{42}
+	return file_provider_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Found) GetType() string {
@@ -3241,7 +3323,7 @@ type Context struct {
 
 func (x *Context) Reset() {
 	*x = Context{}
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3335,7 @@ func (x *Context) String() string {
 func (*Context) ProtoMessage() {}
 
 func (x *Context) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3348,7 @@ func (x *Context) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Context.ProtoReflect.Descriptor instead.
 func (*Context) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{43}
+	return file_provider_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Context) GetFiles() []*ContextFile {
@@ -3295,7 +3377,7 @@ type ContextFile struct {
 
 func (x *ContextFile) Reset() {
 	*x = ContextFile{}
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3307,7 +3389,7 @@ func (x *ContextFile) String() string {
 func (*ContextFile) ProtoMessage() {}
 
 func (x *ContextFile) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3320,7 +3402,7 @@ func (x *ContextFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContextFile.ProtoReflect.Descriptor instead.
 func (*ContextFile) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{44}
+	return file_provider_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ContextFile) GetPath() string {
@@ -3362,7 +3444,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3456,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3469,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{45}
+	return file_provider_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Node) GetType() string {
@@ -3421,7 +3503,7 @@ type SetContextRequest struct {
 
 func (x *SetContextRequest) Reset() {
 	*x = SetContextRequest{}
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3515,7 @@ func (x *SetContextRequest) String() string {
 func (*SetContextRequest) ProtoMessage() {}
 
 func (x *SetContextRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3528,7 @@ func (x *SetContextRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetContextRequest.ProtoReflect.Descriptor instead.
 func (*SetContextRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{46}
+	return file_provider_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SetContextRequest) GetNode() *Node {
@@ -3472,7 +3554,7 @@ type SetContextResponse struct {
 
 func (x *SetContextResponse) Reset() {
 	*x = SetContextResponse{}
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3484,7 +3566,7 @@ func (x *SetContextResponse) String() string {
 func (*SetContextResponse) ProtoMessage() {}
 
 func (x *SetContextResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3497,7 +3579,7 @@ func (x *SetContextResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetContextResponse.ProtoReflect.Descriptor instead.
 func (*SetContextResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{47}
+	return file_provider_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SetContextResponse) GetDiagnostics() []*Diagnostic {
@@ -3517,7 +3599,7 @@ type WindowSize struct {
 
 func (x *WindowSize) Reset() {
 	*x = WindowSize{}
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3529,7 +3611,7 @@ func (x *WindowSize) String() string {
 func (*WindowSize) ProtoMessage() {}
 
 func (x *WindowSize) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3542,7 +3624,7 @@ func (x *WindowSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowSize.ProtoReflect.Descriptor instead.
 func (*WindowSize) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{48}
+	return file_provider_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WindowSize) GetColumns() uint32 {
@@ -3575,7 +3657,7 @@ type ExecInput struct {
 
 func (x *ExecInput) Reset() {
 	*x = ExecInput{}
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3587,7 +3669,7 @@ func (x *ExecInput) String() string {
 func (*ExecInput) ProtoMessage() {}
 
 func (x *ExecInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3600,7 +3682,7 @@ func (x *ExecInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecInput.ProtoReflect.Descriptor instead.
 func (*ExecInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{49}
+	return file_provider_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ExecInput) GetInput() isExecInput_Input {
@@ -3702,7 +3784,7 @@ type ExecStart struct {
 
 func (x *ExecStart) Reset() {
 	*x = ExecStart{}
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3714,7 +3796,7 @@ func (x *ExecStart) String() string {
 func (*ExecStart) ProtoMessage() {}
 
 func (x *ExecStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3727,7 +3809,7 @@ func (x *ExecStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
 func (*ExecStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{50}
+	return file_provider_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ExecStart) GetNode() *Node {
@@ -3772,6 +3854,7 @@ type ExecOutput struct {
 	//	*ExecOutput_Stdout
 	//	*ExecOutput_Stderr
 	//	*ExecOutput_Exit
+	//	*ExecOutput_StdinTaken
 	Output        isExecOutput_Output `protobuf_oneof:"output"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3779,7 +3862,7 @@ type ExecOutput struct {
 
 func (x *ExecOutput) Reset() {
 	*x = ExecOutput{}
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3791,7 +3874,7 @@ func (x *ExecOutput) String() string {
 func (*ExecOutput) ProtoMessage() {}
 
 func (x *ExecOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3804,7 +3887,7 @@ func (x *ExecOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecOutput.ProtoReflect.Descriptor instead.
 func (*ExecOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{51}
+	return file_provider_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExecOutput) GetOutput() isExecOutput_Output {
@@ -3841,6 +3924,15 @@ func (x *ExecOutput) GetExit() *ExecExit {
 	return nil
 }
 
+func (x *ExecOutput) GetStdinTaken() int64 {
+	if x != nil {
+		if x, ok := x.Output.(*ExecOutput_StdinTaken); ok {
+			return x.StdinTaken
+		}
+	}
+	return 0
+}
+
 type isExecOutput_Output interface {
 	isExecOutput_Output()
 }
@@ -3857,11 +3949,17 @@ type ExecOutput_Exit struct {
 	Exit *ExecExit `protobuf:"bytes,3,opt,name=exit,proto3,oneof"`
 }
 
+type ExecOutput_StdinTaken struct {
+	StdinTaken int64 `protobuf:"varint,4,opt,name=stdin_taken,json=stdinTaken,proto3,oneof"` // bytes since the start
+}
+
 func (*ExecOutput_Stdout) isExecOutput_Output() {}
 
 func (*ExecOutput_Stderr) isExecOutput_Output() {}
 
 func (*ExecOutput_Exit) isExecOutput_Output() {}
+
+func (*ExecOutput_StdinTaken) isExecOutput_Output() {}
 
 type ExecExit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3873,7 +3971,7 @@ type ExecExit struct {
 
 func (x *ExecExit) Reset() {
 	*x = ExecExit{}
-	mi := &file_provider_proto_msgTypes[52]
+	mi := &file_provider_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3885,7 +3983,7 @@ func (x *ExecExit) String() string {
 func (*ExecExit) ProtoMessage() {}
 
 func (x *ExecExit) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[52]
+	mi := &file_provider_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3898,7 +3996,7 @@ func (x *ExecExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecExit.ProtoReflect.Descriptor instead.
 func (*ExecExit) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{52}
+	return file_provider_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExecExit) GetStatus() int32 {
@@ -3928,7 +4026,7 @@ type CopyInput struct {
 
 func (x *CopyInput) Reset() {
 	*x = CopyInput{}
-	mi := &file_provider_proto_msgTypes[53]
+	mi := &file_provider_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4038,7 @@ func (x *CopyInput) String() string {
 func (*CopyInput) ProtoMessage() {}
 
 func (x *CopyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[53]
+	mi := &file_provider_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4051,7 @@ func (x *CopyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyInput.ProtoReflect.Descriptor instead.
 func (*CopyInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{53}
+	return file_provider_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *CopyInput) GetInput() isCopyInput_Input {
@@ -4008,7 +4106,7 @@ type CopyStart struct {
 
 func (x *CopyStart) Reset() {
 	*x = CopyStart{}
-	mi := &file_provider_proto_msgTypes[54]
+	mi := &file_provider_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4118,7 @@ func (x *CopyStart) String() string {
 func (*CopyStart) ProtoMessage() {}
 
 func (x *CopyStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[54]
+	mi := &file_provider_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4131,7 @@ func (x *CopyStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyStart.ProtoReflect.Descriptor instead.
 func (*CopyStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{54}
+	return file_provider_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CopyStart) GetNode() *Node {
@@ -4070,7 +4168,7 @@ type CopyOutput struct {
 
 func (x *CopyOutput) Reset() {
 	*x = CopyOutput{}
-	mi := &file_provider_proto_msgTypes[55]
+	mi := &file_provider_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4082,7 +4180,7 @@ func (x *CopyOutput) String() string {
 func (*CopyOutput) ProtoMessage() {}
 
 func (x *CopyOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[55]
+	mi := &file_provider_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4095,7 +4193,7 @@ func (x *CopyOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyOutput.ProtoReflect.Descriptor instead.
 func (*CopyOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{55}
+	return file_provider_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CopyOutput) GetOutput() isCopyOutput_Output {
@@ -4148,7 +4246,7 @@ type CopyDone struct {
 
 func (x *CopyDone) Reset() {
 	*x = CopyDone{}
-	mi := &file_provider_proto_msgTypes[56]
+	mi := &file_provider_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4160,7 +4258,7 @@ func (x *CopyDone) String() string {
 func (*CopyDone) ProtoMessage() {}
 
 func (x *CopyDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[56]
+	mi := &file_provider_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4173,7 +4271,7 @@ func (x *CopyDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDone.ProtoReflect.Descriptor instead.
 func (*CopyDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{56}
+	return file_provider_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CopyDone) GetDiagnostics() []*Diagnostic {
@@ -4193,7 +4291,7 @@ type PowerRequest struct {
 
 func (x *PowerRequest) Reset() {
 	*x = PowerRequest{}
-	mi := &file_provider_proto_msgTypes[57]
+	mi := &file_provider_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4205,7 +4303,7 @@ func (x *PowerRequest) String() string {
 func (*PowerRequest) ProtoMessage() {}
 
 func (x *PowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[57]
+	mi := &file_provider_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4218,7 +4316,7 @@ func (x *PowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerRequest.ProtoReflect.Descriptor instead.
 func (*PowerRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{57}
+	return file_provider_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PowerRequest) GetNode() *Node {
@@ -4248,7 +4346,7 @@ type PowerEvent struct {
 
 func (x *PowerEvent) Reset() {
 	*x = PowerEvent{}
-	mi := &file_provider_proto_msgTypes[58]
+	mi := &file_provider_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4358,7 @@ func (x *PowerEvent) String() string {
 func (*PowerEvent) ProtoMessage() {}
 
 func (x *PowerEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[58]
+	mi := &file_provider_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4371,7 @@ func (x *PowerEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerEvent.ProtoReflect.Descriptor instead.
 func (*PowerEvent) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{58}
+	return file_provider_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PowerEvent) GetEvent() isPowerEvent_Event {
@@ -4326,7 +4424,7 @@ type PowerDone struct {
 
 func (x *PowerDone) Reset() {
 	*x = PowerDone{}
-	mi := &file_provider_proto_msgTypes[59]
+	mi := &file_provider_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4338,7 +4436,7 @@ func (x *PowerDone) String() string {
 func (*PowerDone) ProtoMessage() {}
 
 func (x *PowerDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[59]
+	mi := &file_provider_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4351,7 +4449,7 @@ func (x *PowerDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerDone.ProtoReflect.Descriptor instead.
 func (*PowerDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{59}
+	return file_provider_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PowerDone) GetDiagnostics() []*Diagnostic {
@@ -4374,7 +4472,7 @@ type ConsoleInput struct {
 
 func (x *ConsoleInput) Reset() {
 	*x = ConsoleInput{}
-	mi := &file_provider_proto_msgTypes[60]
+	mi := &file_provider_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4484,7 @@ func (x *ConsoleInput) String() string {
 func (*ConsoleInput) ProtoMessage() {}
 
 func (x *ConsoleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[60]
+	mi := &file_provider_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4497,7 @@ func (x *ConsoleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleInput.ProtoReflect.Descriptor instead.
 func (*ConsoleInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{60}
+	return file_provider_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ConsoleInput) GetInput() isConsoleInput_Input {
@@ -4455,7 +4553,7 @@ type ConsoleStart struct {
 
 func (x *ConsoleStart) Reset() {
 	*x = ConsoleStart{}
-	mi := &file_provider_proto_msgTypes[61]
+	mi := &file_provider_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4467,7 +4565,7 @@ func (x *ConsoleStart) String() string {
 func (*ConsoleStart) ProtoMessage() {}
 
 func (x *ConsoleStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[61]
+	mi := &file_provider_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4480,7 +4578,7 @@ func (x *ConsoleStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleStart.ProtoReflect.Descriptor instead.
 func (*ConsoleStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{61}
+	return file_provider_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ConsoleStart) GetNode() *Node {
@@ -4524,7 +4622,7 @@ type ConsoleOutput struct {
 
 func (x *ConsoleOutput) Reset() {
 	*x = ConsoleOutput{}
-	mi := &file_provider_proto_msgTypes[62]
+	mi := &file_provider_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4536,7 +4634,7 @@ func (x *ConsoleOutput) String() string {
 func (*ConsoleOutput) ProtoMessage() {}
 
 func (x *ConsoleOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[62]
+	mi := &file_provider_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4549,7 +4647,7 @@ func (x *ConsoleOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleOutput.ProtoReflect.Descriptor instead.
 func (*ConsoleOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{62}
+	return file_provider_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ConsoleOutput) GetOutput() isConsoleOutput_Output {
@@ -4602,7 +4700,7 @@ type ConsoleDone struct {
 
 func (x *ConsoleDone) Reset() {
 	*x = ConsoleDone{}
-	mi := &file_provider_proto_msgTypes[63]
+	mi := &file_provider_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +4712,7 @@ func (x *ConsoleDone) String() string {
 func (*ConsoleDone) ProtoMessage() {}
 
 func (x *ConsoleDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[63]
+	mi := &file_provider_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +4725,7 @@ func (x *ConsoleDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleDone.ProtoReflect.Descriptor instead.
 func (*ConsoleDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{63}
+	return file_provider_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ConsoleDone) GetDiagnostics() []*Diagnostic {
@@ -4650,7 +4748,7 @@ type LinkRequest struct {
 
 func (x *LinkRequest) Reset() {
 	*x = LinkRequest{}
-	mi := &file_provider_proto_msgTypes[64]
+	mi := &file_provider_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4662,7 +4760,7 @@ func (x *LinkRequest) String() string {
 func (*LinkRequest) ProtoMessage() {}
 
 func (x *LinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[64]
+	mi := &file_provider_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4675,7 +4773,7 @@ func (x *LinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
 func (*LinkRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{64}
+	return file_provider_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *LinkRequest) GetNode() *Node {
@@ -4722,7 +4820,7 @@ type LinkResponse struct {
 
 func (x *LinkResponse) Reset() {
 	*x = LinkResponse{}
-	mi := &file_provider_proto_msgTypes[65]
+	mi := &file_provider_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4734,7 +4832,7 @@ func (x *LinkResponse) String() string {
 func (*LinkResponse) ProtoMessage() {}
 
 func (x *LinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[65]
+	mi := &file_provider_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4747,7 +4845,7 @@ func (x *LinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
 func (*LinkResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{65}
+	return file_provider_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LinkResponse) GetDiagnostics() []*Diagnostic {
@@ -4765,7 +4863,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_provider_proto_msgTypes[66]
+	mi := &file_provider_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4777,7 +4875,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[66]
+	mi := &file_provider_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4790,7 +4888,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{66}
+	return file_provider_proto_rawDescGZIP(), []int{67}
 }
 
 type StopResponse struct {
@@ -4801,7 +4899,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_provider_proto_msgTypes[67]
+	mi := &file_provider_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4813,7 +4911,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[67]
+	mi := &file_provider_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4826,7 +4924,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{67}
+	return file_provider_proto_rawDescGZIP(), []int{68}
 }
 
 var File_provider_proto protoreflect.FileDescriptor
@@ -5066,7 +5164,12 @@ const file_provider_proto_rawDesc = "" +
 	"\n" +
 	"\x06UPDATE\x10\x01\x12\n" +
 	"\n" +
-	"\x06DELETE\x10\x02\"\x86\x01\n" +
+	"\x06DELETE\x10\x02\"f\n" +
+	"\n" +
+	"ApplyInput\x125\n" +
+	"\x05start\x18\x01 \x01(\v2\x1d.nxc.provider.v1.ApplyRequestH\x00R\x05start\x12\x18\n" +
+	"\x06cancel\x18\x02 \x01(\bH\x00R\x06cancelB\a\n" +
+	"\x05input\"\x86\x01\n" +
 	"\n" +
 	"ApplyEvent\x127\n" +
 	"\bprogress\x18\x01 \x01(\v2\x19.nxc.provider.v1.ProgressH\x00R\bprogress\x126\n" +
@@ -5123,12 +5226,14 @@ const file_provider_proto_rawDesc = "" +
 	"\acommand\x18\x02 \x03(\tR\acommand\x12\x10\n" +
 	"\x03env\x18\x03 \x03(\tR\x03env\x12\x10\n" +
 	"\x03dir\x18\x04 \x01(\tR\x03dir\x12-\n" +
-	"\x03tty\x18\x05 \x01(\v2\x1b.nxc.provider.v1.WindowSizeR\x03tty\"{\n" +
+	"\x03tty\x18\x05 \x01(\v2\x1b.nxc.provider.v1.WindowSizeR\x03tty\"\x9e\x01\n" +
 	"\n" +
 	"ExecOutput\x12\x18\n" +
 	"\x06stdout\x18\x01 \x01(\fH\x00R\x06stdout\x12\x18\n" +
 	"\x06stderr\x18\x02 \x01(\fH\x00R\x06stderr\x12/\n" +
-	"\x04exit\x18\x03 \x01(\v2\x19.nxc.provider.v1.ExecExitH\x00R\x04exitB\b\n" +
+	"\x04exit\x18\x03 \x01(\v2\x19.nxc.provider.v1.ExecExitH\x00R\x04exit\x12!\n" +
+	"\vstdin_taken\x18\x04 \x01(\x03H\x00R\n" +
+	"stdinTakenB\b\n" +
 	"\x06output\"a\n" +
 	"\bExecExit\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\x05R\x06status\x12=\n" +
@@ -5194,7 +5299,7 @@ const file_provider_proto_rawDesc = "" +
 	"\bReadData\x12 .nxc.provider.v1.ReadDataRequest\x1a!.nxc.provider.v1.ReadDataResponse\x12I\n" +
 	"\x06Import\x12\x1e.nxc.provider.v1.ImportRequest\x1a\x1f.nxc.provider.v1.ImportResponse\x12P\n" +
 	"\aUpgrade\x12\x1f.nxc.provider.v1.UpgradeRequest\x1a .nxc.provider.v1.UpgradeResponse(\x010\x01\x12E\n" +
-	"\x05Apply\x12\x1d.nxc.provider.v1.ApplyRequest\x1a\x1b.nxc.provider.v1.ApplyEvent0\x01\x12E\n" +
+	"\x05Apply\x12\x1b.nxc.provider.v1.ApplyInput\x1a\x1b.nxc.provider.v1.ApplyEvent(\x010\x01\x12E\n" +
 	"\x04Find\x12\x1c.nxc.provider.v1.FindRequest\x1a\x1d.nxc.provider.v1.FindResponse0\x01\x12U\n" +
 	"\n" +
 	"SetContext\x12\".nxc.provider.v1.SetContextRequest\x1a#.nxc.provider.v1.SetContextResponse\x12C\n" +
@@ -5218,7 +5323,7 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_provider_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),   // 0: nxc.provider.v1.Diagnostic.Severity
 	(NestedBlock_Nesting)(0),   // 1: nxc.provider.v1.NestedBlock.Nesting
@@ -5262,49 +5367,50 @@ var file_provider_proto_goTypes = []any{
 	(*UpgradeRequest)(nil),     // 39: nxc.provider.v1.UpgradeRequest
 	(*UpgradeResponse)(nil),    // 40: nxc.provider.v1.UpgradeResponse
 	(*ApplyRequest)(nil),       // 41: nxc.provider.v1.ApplyRequest
-	(*ApplyEvent)(nil),         // 42: nxc.provider.v1.ApplyEvent
-	(*ApplyResult)(nil),        // 43: nxc.provider.v1.ApplyResult
-	(*FindRequest)(nil),        // 44: nxc.provider.v1.FindRequest
-	(*FindResponse)(nil),       // 45: nxc.provider.v1.FindResponse
-	(*Found)(nil),              // 46: nxc.provider.v1.Found
-	(*Context)(nil),            // 47: nxc.provider.v1.Context
-	(*ContextFile)(nil),        // 48: nxc.provider.v1.ContextFile
-	(*Node)(nil),               // 49: nxc.provider.v1.Node
-	(*SetContextRequest)(nil),  // 50: nxc.provider.v1.SetContextRequest
-	(*SetContextResponse)(nil), // 51: nxc.provider.v1.SetContextResponse
-	(*WindowSize)(nil),         // 52: nxc.provider.v1.WindowSize
-	(*ExecInput)(nil),          // 53: nxc.provider.v1.ExecInput
-	(*ExecStart)(nil),          // 54: nxc.provider.v1.ExecStart
-	(*ExecOutput)(nil),         // 55: nxc.provider.v1.ExecOutput
-	(*ExecExit)(nil),           // 56: nxc.provider.v1.ExecExit
-	(*CopyInput)(nil),          // 57: nxc.provider.v1.CopyInput
-	(*CopyStart)(nil),          // 58: nxc.provider.v1.CopyStart
-	(*CopyOutput)(nil),         // 59: nxc.provider.v1.CopyOutput
-	(*CopyDone)(nil),           // 60: nxc.provider.v1.CopyDone
-	(*PowerRequest)(nil),       // 61: nxc.provider.v1.PowerRequest
-	(*PowerEvent)(nil),         // 62: nxc.provider.v1.PowerEvent
-	(*PowerDone)(nil),          // 63: nxc.provider.v1.PowerDone
-	(*ConsoleInput)(nil),       // 64: nxc.provider.v1.ConsoleInput
-	(*ConsoleStart)(nil),       // 65: nxc.provider.v1.ConsoleStart
-	(*ConsoleOutput)(nil),      // 66: nxc.provider.v1.ConsoleOutput
-	(*ConsoleDone)(nil),        // 67: nxc.provider.v1.ConsoleDone
-	(*LinkRequest)(nil),        // 68: nxc.provider.v1.LinkRequest
-	(*LinkResponse)(nil),       // 69: nxc.provider.v1.LinkResponse
-	(*StopRequest)(nil),        // 70: nxc.provider.v1.StopRequest
-	(*StopResponse)(nil),       // 71: nxc.provider.v1.StopResponse
-	nil,                        // 72: nxc.provider.v1.SchemaResponse.ResourcesEntry
-	nil,                        // 73: nxc.provider.v1.SchemaResponse.DataEntry
-	nil,                        // 74: nxc.provider.v1.SchemaResponse.FlavoursEntry
-	nil,                        // 75: nxc.provider.v1.Flavour.SourcesEntry
-	nil,                        // 76: nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	(*ApplyInput)(nil),         // 42: nxc.provider.v1.ApplyInput
+	(*ApplyEvent)(nil),         // 43: nxc.provider.v1.ApplyEvent
+	(*ApplyResult)(nil),        // 44: nxc.provider.v1.ApplyResult
+	(*FindRequest)(nil),        // 45: nxc.provider.v1.FindRequest
+	(*FindResponse)(nil),       // 46: nxc.provider.v1.FindResponse
+	(*Found)(nil),              // 47: nxc.provider.v1.Found
+	(*Context)(nil),            // 48: nxc.provider.v1.Context
+	(*ContextFile)(nil),        // 49: nxc.provider.v1.ContextFile
+	(*Node)(nil),               // 50: nxc.provider.v1.Node
+	(*SetContextRequest)(nil),  // 51: nxc.provider.v1.SetContextRequest
+	(*SetContextResponse)(nil), // 52: nxc.provider.v1.SetContextResponse
+	(*WindowSize)(nil),         // 53: nxc.provider.v1.WindowSize
+	(*ExecInput)(nil),          // 54: nxc.provider.v1.ExecInput
+	(*ExecStart)(nil),          // 55: nxc.provider.v1.ExecStart
+	(*ExecOutput)(nil),         // 56: nxc.provider.v1.ExecOutput
+	(*ExecExit)(nil),           // 57: nxc.provider.v1.ExecExit
+	(*CopyInput)(nil),          // 58: nxc.provider.v1.CopyInput
+	(*CopyStart)(nil),          // 59: nxc.provider.v1.CopyStart
+	(*CopyOutput)(nil),         // 60: nxc.provider.v1.CopyOutput
+	(*CopyDone)(nil),           // 61: nxc.provider.v1.CopyDone
+	(*PowerRequest)(nil),       // 62: nxc.provider.v1.PowerRequest
+	(*PowerEvent)(nil),         // 63: nxc.provider.v1.PowerEvent
+	(*PowerDone)(nil),          // 64: nxc.provider.v1.PowerDone
+	(*ConsoleInput)(nil),       // 65: nxc.provider.v1.ConsoleInput
+	(*ConsoleStart)(nil),       // 66: nxc.provider.v1.ConsoleStart
+	(*ConsoleOutput)(nil),      // 67: nxc.provider.v1.ConsoleOutput
+	(*ConsoleDone)(nil),        // 68: nxc.provider.v1.ConsoleDone
+	(*LinkRequest)(nil),        // 69: nxc.provider.v1.LinkRequest
+	(*LinkResponse)(nil),       // 70: nxc.provider.v1.LinkResponse
+	(*StopRequest)(nil),        // 71: nxc.provider.v1.StopRequest
+	(*StopResponse)(nil),       // 72: nxc.provider.v1.StopResponse
+	nil,                        // 73: nxc.provider.v1.SchemaResponse.ResourcesEntry
+	nil,                        // 74: nxc.provider.v1.SchemaResponse.DataEntry
+	nil,                        // 75: nxc.provider.v1.SchemaResponse.FlavoursEntry
+	nil,                        // 76: nxc.provider.v1.Flavour.SourcesEntry
+	nil,                        // 77: nxc.provider.v1.ExpandHeader.ArtifactsEntry
 }
 var file_provider_proto_depIdxs = []int32{
 	0,  // 0: nxc.provider.v1.Diagnostic.severity:type_name -> nxc.provider.v1.Diagnostic.Severity
 	5,  // 1: nxc.provider.v1.Diagnostic.path:type_name -> nxc.provider.v1.PathStep
 	10, // 2: nxc.provider.v1.SchemaResponse.config:type_name -> nxc.provider.v1.Block
-	72, // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
-	73, // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
-	74, // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
+	73, // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
+	74, // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
+	75, // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
 	4,  // 6: nxc.provider.v1.SchemaResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	11, // 7: nxc.provider.v1.Block.attributes:type_name -> nxc.provider.v1.Attribute
 	12, // 8: nxc.provider.v1.Block.blocks:type_name -> nxc.provider.v1.NestedBlock
@@ -5313,7 +5419,7 @@ var file_provider_proto_depIdxs = []int32{
 	10, // 11: nxc.provider.v1.ResourceType.block:type_name -> nxc.provider.v1.Block
 	10, // 12: nxc.provider.v1.DataType.block:type_name -> nxc.provider.v1.Block
 	10, // 13: nxc.provider.v1.Flavour.block:type_name -> nxc.provider.v1.Block
-	75, // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
+	76, // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
 	18, // 15: nxc.provider.v1.ConfigureResponse.location:type_name -> nxc.provider.v1.Location
 	4,  // 16: nxc.provider.v1.ConfigureResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	2,  // 17: nxc.provider.v1.ValidateRequest.kind:type_name -> nxc.provider.v1.ValidateRequest.Kind
@@ -5321,7 +5427,7 @@ var file_provider_proto_depIdxs = []int32{
 	22, // 19: nxc.provider.v1.ExpandRequest.header:type_name -> nxc.provider.v1.ExpandHeader
 	25, // 20: nxc.provider.v1.ExpandRequest.prior:type_name -> nxc.provider.v1.PriorObject
 	23, // 21: nxc.provider.v1.ExpandHeader.roles:type_name -> nxc.provider.v1.Role
-	76, // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	77, // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
 	24, // 23: nxc.provider.v1.PriorObject.resource:type_name -> nxc.provider.v1.ResourceKey
 	27, // 24: nxc.provider.v1.ExpandResponse.resource:type_name -> nxc.provider.v1.ExpandedResource
 	29, // 25: nxc.provider.v1.ExpandResponse.node:type_name -> nxc.provider.v1.ExpandedNode
@@ -5344,81 +5450,82 @@ var file_provider_proto_depIdxs = []int32{
 	4,  // 42: nxc.provider.v1.UpgradeResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	6,  // 43: nxc.provider.v1.ApplyRequest.operation:type_name -> nxc.provider.v1.Operation
 	3,  // 44: nxc.provider.v1.ApplyRequest.action:type_name -> nxc.provider.v1.ApplyRequest.Action
-	47, // 45: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
-	7,  // 46: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
-	43, // 47: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
-	4,  // 48: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	46, // 49: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
-	4,  // 50: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
-	48, // 51: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
-	6,  // 52: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
-	49, // 53: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
-	47, // 54: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
-	4,  // 55: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	54, // 56: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
-	52, // 57: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
-	49, // 58: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
-	52, // 59: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
-	56, // 60: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
-	4,  // 61: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	58, // 62: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
-	49, // 63: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
-	60, // 64: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
-	4,  // 65: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	49, // 66: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
-	7,  // 67: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
-	63, // 68: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
-	4,  // 69: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	65, // 70: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
-	49, // 71: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
-	67, // 72: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
-	4,  // 73: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	49, // 74: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
-	4,  // 75: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	13, // 76: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
-	14, // 77: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
-	15, // 78: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
-	8,  // 79: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
-	16, // 80: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
-	19, // 81: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
-	21, // 82: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
-	30, // 83: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
-	32, // 84: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
-	35, // 85: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
-	37, // 86: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
-	39, // 87: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
-	41, // 88: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyRequest
-	44, // 89: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
-	50, // 90: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
-	53, // 91: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
-	57, // 92: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
-	61, // 93: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
-	64, // 94: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
-	68, // 95: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
-	70, // 96: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
-	9,  // 97: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
-	17, // 98: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
-	20, // 99: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
-	26, // 100: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
-	31, // 101: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
-	33, // 102: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
-	36, // 103: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
-	38, // 104: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
-	40, // 105: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
-	42, // 106: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
-	45, // 107: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
-	51, // 108: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
-	55, // 109: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
-	59, // 110: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
-	62, // 111: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
-	66, // 112: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
-	69, // 113: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
-	71, // 114: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
-	97, // [97:115] is the sub-list for method output_type
-	79, // [79:97] is the sub-list for method input_type
-	79, // [79:79] is the sub-list for extension type_name
-	79, // [79:79] is the sub-list for extension extendee
-	0,  // [0:79] is the sub-list for field type_name
+	48, // 45: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
+	41, // 46: nxc.provider.v1.ApplyInput.start:type_name -> nxc.provider.v1.ApplyRequest
+	7,  // 47: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
+	44, // 48: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
+	4,  // 49: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	47, // 50: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
+	4,  // 51: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
+	49, // 52: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
+	6,  // 53: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
+	50, // 54: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
+	48, // 55: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
+	4,  // 56: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	55, // 57: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
+	53, // 58: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
+	50, // 59: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
+	53, // 60: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
+	57, // 61: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
+	4,  // 62: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	59, // 63: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
+	50, // 64: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
+	61, // 65: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
+	4,  // 66: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	50, // 67: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
+	7,  // 68: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
+	64, // 69: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
+	4,  // 70: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	66, // 71: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
+	50, // 72: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
+	68, // 73: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
+	4,  // 74: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	50, // 75: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
+	4,  // 76: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	13, // 77: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
+	14, // 78: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
+	15, // 79: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
+	8,  // 80: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
+	16, // 81: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
+	19, // 82: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
+	21, // 83: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
+	30, // 84: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
+	32, // 85: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
+	35, // 86: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
+	37, // 87: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
+	39, // 88: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
+	42, // 89: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyInput
+	45, // 90: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
+	51, // 91: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
+	54, // 92: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
+	58, // 93: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
+	62, // 94: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
+	65, // 95: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
+	69, // 96: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
+	71, // 97: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
+	9,  // 98: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
+	17, // 99: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
+	20, // 100: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
+	26, // 101: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
+	31, // 102: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
+	33, // 103: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
+	36, // 104: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
+	38, // 105: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
+	40, // 106: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
+	43, // 107: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
+	46, // 108: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
+	52, // 109: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
+	56, // 110: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
+	60, // 111: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
+	63, // 112: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
+	67, // 113: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
+	70, // 114: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
+	72, // 115: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
+	98, // [98:116] is the sub-list for method output_type
+	80, // [80:98] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -5441,42 +5548,47 @@ func file_provider_proto_init() {
 		(*ExpandResponse_Diagnostic)(nil),
 	}
 	file_provider_proto_msgTypes[38].OneofWrappers = []any{
+		(*ApplyInput_Start)(nil),
+		(*ApplyInput_Cancel)(nil),
+	}
+	file_provider_proto_msgTypes[39].OneofWrappers = []any{
 		(*ApplyEvent_Progress)(nil),
 		(*ApplyEvent_Result)(nil),
 	}
-	file_provider_proto_msgTypes[41].OneofWrappers = []any{
+	file_provider_proto_msgTypes[42].OneofWrappers = []any{
 		(*FindResponse_Found)(nil),
 		(*FindResponse_Diagnostic)(nil),
 	}
-	file_provider_proto_msgTypes[49].OneofWrappers = []any{
+	file_provider_proto_msgTypes[50].OneofWrappers = []any{
 		(*ExecInput_Start)(nil),
 		(*ExecInput_Stdin)(nil),
 		(*ExecInput_StdinClosed)(nil),
 		(*ExecInput_Resize)(nil),
 		(*ExecInput_Signal)(nil),
 	}
-	file_provider_proto_msgTypes[51].OneofWrappers = []any{
+	file_provider_proto_msgTypes[52].OneofWrappers = []any{
 		(*ExecOutput_Stdout)(nil),
 		(*ExecOutput_Stderr)(nil),
 		(*ExecOutput_Exit)(nil),
+		(*ExecOutput_StdinTaken)(nil),
 	}
-	file_provider_proto_msgTypes[53].OneofWrappers = []any{
+	file_provider_proto_msgTypes[54].OneofWrappers = []any{
 		(*CopyInput_Start)(nil),
 		(*CopyInput_Data)(nil),
 	}
-	file_provider_proto_msgTypes[55].OneofWrappers = []any{
+	file_provider_proto_msgTypes[56].OneofWrappers = []any{
 		(*CopyOutput_Data)(nil),
 		(*CopyOutput_Done)(nil),
 	}
-	file_provider_proto_msgTypes[58].OneofWrappers = []any{
+	file_provider_proto_msgTypes[59].OneofWrappers = []any{
 		(*PowerEvent_Progress)(nil),
 		(*PowerEvent_Done)(nil),
 	}
-	file_provider_proto_msgTypes[60].OneofWrappers = []any{
+	file_provider_proto_msgTypes[61].OneofWrappers = []any{
 		(*ConsoleInput_Start)(nil),
 		(*ConsoleInput_Keys)(nil),
 	}
-	file_provider_proto_msgTypes[62].OneofWrappers = []any{
+	file_provider_proto_msgTypes[63].OneofWrappers = []any{
 		(*ConsoleOutput_Data)(nil),
 		(*ConsoleOutput_Done)(nil),
 	}
@@ -5486,7 +5598,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   73,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

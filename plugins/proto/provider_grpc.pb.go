@@ -93,19 +93,26 @@ type ProviderClient interface {
 	Import(ctx context.Context, in *ImportRequest, opts ...grpc.CallOption) (*ImportResponse, error)
 	// Upgrade brings objects of an older schema version to today's.
 	Upgrade(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UpgradeRequest, UpgradeResponse], error)
-	// Apply creates, updates or deletes one object. Any number of progress
-	// events come first, exactly one result comes last. Deleting what is gone
-	// succeeds. A create marks what it makes with the deployment's uuid, the
-	// address and the attempt from the first moment on, so that Find sees it
-	// even when the plugin dies in the middle.
-	Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ApplyEvent], error)
+	// Apply creates, updates or deletes one object. First input: start. Any
+	// number of progress events come back, and exactly one result comes last.
+	// Deleting what is gone succeeds. A create marks what it makes with the
+	// deployment's uuid, the address and the attempt from the first moment on,
+	// so that Find sees it even when the plugin dies in the middle.
+	//
+	// The input cancel asks this one operation to end as soon as it safely can;
+	// its result is still delivered. Closing the input asks for nothing.
+	Apply(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ApplyInput, ApplyEvent], error)
 	// Find lists everything outside that carries the deployment's uuid,
 	// whichever attempt made it, complete or not. Never by name.
 	Find(ctx context.Context, in *FindRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FindResponse], error)
 	// SetContext delivers the context to a running node, in place.
 	SetContext(ctx context.Context, in *SetContextRequest, opts ...grpc.CallOption) (*SetContextResponse, error)
 	// Exec runs a program. First input: start. Then stdin, window sizes,
-	// signals. Last output: exit, or failure.
+	// signals. Last output: exit.
+	//
+	// The client sends at most 256 KiB of stdin ahead of what the plugin says
+	// the program has taken (stdin_taken, a running total), so that a signal
+	// never waits behind input that nobody reads.
 	Exec(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecInput, ExecOutput], error)
 	// Copy moves a tar stream to or from a node. First input: start. To the
 	// node: data follows, then the client closes. From it: data comes back.
@@ -232,24 +239,18 @@ func (c *providerClient) Upgrade(ctx context.Context, opts ...grpc.CallOption) (
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Provider_UpgradeClient = grpc.BidiStreamingClient[UpgradeRequest, UpgradeResponse]
 
-func (c *providerClient) Apply(ctx context.Context, in *ApplyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ApplyEvent], error) {
+func (c *providerClient) Apply(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ApplyInput, ApplyEvent], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Provider_ServiceDesc.Streams[5], Provider_Apply_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[ApplyRequest, ApplyEvent]{ClientStream: stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
+	x := &grpc.GenericClientStream[ApplyInput, ApplyEvent]{ClientStream: stream}
 	return x, nil
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Provider_ApplyClient = grpc.ServerStreamingClient[ApplyEvent]
+type Provider_ApplyClient = grpc.BidiStreamingClient[ApplyInput, ApplyEvent]
 
 func (c *providerClient) Find(ctx context.Context, in *FindRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FindResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -386,19 +387,26 @@ type ProviderServer interface {
 	Import(context.Context, *ImportRequest) (*ImportResponse, error)
 	// Upgrade brings objects of an older schema version to today's.
 	Upgrade(grpc.BidiStreamingServer[UpgradeRequest, UpgradeResponse]) error
-	// Apply creates, updates or deletes one object. Any number of progress
-	// events come first, exactly one result comes last. Deleting what is gone
-	// succeeds. A create marks what it makes with the deployment's uuid, the
-	// address and the attempt from the first moment on, so that Find sees it
-	// even when the plugin dies in the middle.
-	Apply(*ApplyRequest, grpc.ServerStreamingServer[ApplyEvent]) error
+	// Apply creates, updates or deletes one object. First input: start. Any
+	// number of progress events come back, and exactly one result comes last.
+	// Deleting what is gone succeeds. A create marks what it makes with the
+	// deployment's uuid, the address and the attempt from the first moment on,
+	// so that Find sees it even when the plugin dies in the middle.
+	//
+	// The input cancel asks this one operation to end as soon as it safely can;
+	// its result is still delivered. Closing the input asks for nothing.
+	Apply(grpc.BidiStreamingServer[ApplyInput, ApplyEvent]) error
 	// Find lists everything outside that carries the deployment's uuid,
 	// whichever attempt made it, complete or not. Never by name.
 	Find(*FindRequest, grpc.ServerStreamingServer[FindResponse]) error
 	// SetContext delivers the context to a running node, in place.
 	SetContext(context.Context, *SetContextRequest) (*SetContextResponse, error)
 	// Exec runs a program. First input: start. Then stdin, window sizes,
-	// signals. Last output: exit, or failure.
+	// signals. Last output: exit.
+	//
+	// The client sends at most 256 KiB of stdin ahead of what the plugin says
+	// the program has taken (stdin_taken, a running total), so that a signal
+	// never waits behind input that nobody reads.
 	Exec(grpc.BidiStreamingServer[ExecInput, ExecOutput]) error
 	// Copy moves a tar stream to or from a node. First input: start. To the
 	// node: data follows, then the client closes. From it: data comes back.
@@ -447,7 +455,7 @@ func (UnimplementedProviderServer) Import(context.Context, *ImportRequest) (*Imp
 func (UnimplementedProviderServer) Upgrade(grpc.BidiStreamingServer[UpgradeRequest, UpgradeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Upgrade not implemented")
 }
-func (UnimplementedProviderServer) Apply(*ApplyRequest, grpc.ServerStreamingServer[ApplyEvent]) error {
+func (UnimplementedProviderServer) Apply(grpc.BidiStreamingServer[ApplyInput, ApplyEvent]) error {
 	return status.Error(codes.Unimplemented, "method Apply not implemented")
 }
 func (UnimplementedProviderServer) Find(*FindRequest, grpc.ServerStreamingServer[FindResponse]) error {
@@ -603,15 +611,11 @@ func _Provider_Upgrade_Handler(srv interface{}, stream grpc.ServerStream) error 
 type Provider_UpgradeServer = grpc.BidiStreamingServer[UpgradeRequest, UpgradeResponse]
 
 func _Provider_Apply_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(ApplyRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
-	}
-	return srv.(ProviderServer).Apply(m, &grpc.GenericServerStream[ApplyRequest, ApplyEvent]{ServerStream: stream})
+	return srv.(ProviderServer).Apply(&grpc.GenericServerStream[ApplyInput, ApplyEvent]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Provider_ApplyServer = grpc.ServerStreamingServer[ApplyEvent]
+type Provider_ApplyServer = grpc.BidiStreamingServer[ApplyInput, ApplyEvent]
 
 func _Provider_Find_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(FindRequest)
@@ -781,6 +785,7 @@ var Provider_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Apply",
 			Handler:       _Provider_Apply_Handler,
 			ServerStreams: true,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "Find",

@@ -27,7 +27,7 @@ type Provider struct {
 	Flavours  []Flavour
 }
 
-// Operation says on whose behalf a verb is called.
+// Operation says on whose behalf a verb is called. In Find only UUID is set.
 type Operation struct {
 	plugins.Operation
 	Context  *plugins.Context // for the creation of a node
@@ -55,7 +55,11 @@ func (o Operation) Report(p plugins.Progress) {
 // Create fills the computed fields of want; when it fails after something was
 // made, it leaves in want what there is, and sets a computed field (so that
 // the object is recorded as half made). Read refreshes have, and reports
-// whether it still exists. Delete succeeds when there is nothing.
+// whether it still exists. Delete succeeds when there is nothing. Find lists
+// the objects of the type that carry op.UUID, whichever attempt made them.
+//
+// A context ends when the user interrupts, or when op.Timeout has passed: a
+// verb then returns as soon as it safely can, with what it reached.
 type Handler[T any] interface {
 	Create(ctx context.Context, op Operation, want *T) error
 	Read(ctx context.Context, op Operation, have *T) (exists bool, err error)
@@ -63,7 +67,9 @@ type Handler[T any] interface {
 	Find(ctx context.Context, op Operation) ([]Found[T], error)
 }
 
-// Updater changes an object in place. Without it, every change replaces.
+// Updater changes an object in place. Without it, every change replaces. When
+// it fails the object is recorded as it was; the next read shows what became
+// of it.
 type Updater[T any] interface {
 	Update(ctx context.Context, op Operation, have T, want *T) error
 }
@@ -156,16 +162,4 @@ type Options struct {
 	FindWindow time.Duration // see plugins.ResourceType
 	Timeouts   plugins.Timeouts
 	Doc        string
-}
-
-// ExpandRequest is plugins.ExpandRequest with the flavour block decoded.
-type ExpandRequest[C any] struct {
-	plugins.ExpandRequest
-	Flavour C
-}
-
-// Expansion collects the resources and nodes of a deployment. See Add.
-type Expansion struct {
-	result plugins.Expansion
-	errs   plugins.Diagnostics
 }
