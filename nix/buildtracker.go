@@ -1,0 +1,157 @@
+package nix
+
+import (
+	"regexp"
+	"strings"
+)
+
+// buildTracker turns the log of builds into events, and remembers what failed.
+type buildTracker struct {
+	running map[uint64]*activity
+	logs    map[string][]string // the last lines of each derivation's builder
+	failed  []*BuildError       // in the order in which they failed
+
+	done, expected     int // builds
+	copied, toBeCopied int // paths from binary caches
+}
+
+// activity is something that Nix is doing.
+type activity struct {
+	kind int
+	path string // the derivation or store path it is about
+}
+
+// observe takes one line of Nix's log.
+func (t *buildTracker) observe(e logEntry, progress emitter) {
+	switch {
+	case e.Action == "start":
+		t.start(e, progress)
+	case e.Action == "stop":
+		t.stop(e, progress)
+	case e.Action == "result":
+		t.result(e, progress)
+	case e.isError():
+		t.failure(e)
+	case e.Action == "msg" && e.Level == levelWarn:
+		progress.emit(Event{Kind: EventWarning, Text: strings.TrimPrefix(e.Message, "warning: ")})
+	}
+}
+
+func (t *buildTracker) start(e logEntry, progress emitter) {
+	if t.running == nil {
+		t.running = map[uint64]*activity{}
+		t.logs = map[string][]string{}
+	}
+	switch e.Type {
+	case activityBuild, activitySubstitute, activityFileTransfer, activityBuilds, activityCopyPaths:
+		t.running[e.ID] = &activity{kind: e.Type, path: e.str(0)}
+	}
+	switch e.Type {
+	case activityBuild:
+		progress.emit(t.build(EventBuilding, e.str(0)))
+	case activitySubstitute:
+		progress.emit(t.substitution(EventSubstituting, e.str(0)))
+	case activityFileTransfer:
+		progress.emit(Event{Kind: EventDownloading, Name: e.str(0)})
+	}
+}
+
+func (t *buildTracker) stop(e logEntry, progress emitter) {
+	a := t.running[e.ID]
+	if a == nil {
+		return
+	}
+	delete(t.running, e.ID)
+	switch a.kind {
+	case activityBuild:
+		progress.emit(t.build(EventBuilt, a.path))
+	case activitySubstitute:
+		progress.emit(t.substitution(EventSubstituted, a.path))
+	}
+}
+
+// build is an event about a derivation.
+func (t *buildTracker) build(kind EventKind, drv string) Event {
+	return Event{Kind: kind, Name: storeName(drv), Drv: drv, Done: t.done, Expected: t.expected}
+}
+
+// substitution is an event about a path that comes from a binary cache.
+func (t *buildTracker) substitution(kind EventKind, path string) Event {
+	return Event{Kind: kind, Name: storeName(path), Done: t.copied, Expected: t.toBeCopied}
+}
+
+// result takes what an activity reports. Numbers mean what the activity is
+// about: builds, paths or bytes.
+func (t *buildTracker) result(e logEntry, progress emitter) {
+	a := t.running[e.ID]
+	if a == nil {
+		return
+	}
+	switch {
+	case e.Type == resultBuildLogLine && a.kind == activityBuild:
+		line := strings.TrimRight(stripColour(e.str(0)), "\r\n")
+		t.logs[a.path] = appendTail(t.logs[a.path], line)
+		event := t.build(EventLog, a.path)
+		event.Text = line
+		progress.emit(event)
+	case e.Type == resultPhase && a.kind == activityBuild:
+		event := t.build(EventPhase, a.path)
+		event.Text = e.str(0)
+		progress.emit(event)
+	case e.Type == resultProgress && a.kind == activityBuilds:
+		t.done, t.expected = int(e.num(0)), int(e.num(1))
+	case e.Type == resultProgress && a.kind == activityCopyPaths:
+		t.copied, t.toBeCopied = int(e.num(0)), int(e.num(1))
+	case e.Type == resultProgress && a.kind == activityFileTransfer:
+		progress.emit(Event{Kind: EventDownloading, Name: a.path, Done: int(e.num(0)), Expected: int(e.num(1))})
+	}
+}
+
+var (
+	// failedPattern finds the derivation that an error is about, in the words
+	// of Nix up to 2.29 and since.
+	failedPattern = regexp.MustCompile(`(?:builder for|[Cc]annot build|output for|in fixed-output derivation|required to build|while setting up the build environment for|derivation|build of) '([^']+\.drv)'`)
+
+	// consequencePattern is an error that only says that another one happened.
+	consequencePattern = regexp.MustCompile(`dependenc(?:y|ies) of derivation '|dependenc(?:y|ies) failed|^build of '?.* failed$|^some (?:builds|outputs)|Build failed due to failed dependency`)
+)
+
+// failure remembers one error of Nix's.
+func (t *buildTracker) failure(e logEntry) {
+	text := e.errorText()
+	if consequencePattern.MatchString(text) {
+		return
+	}
+	match := failedPattern.FindStringSubmatch(text)
+	if match == nil {
+		return // the command's own error will show it
+	}
+	for _, known := range t.failed {
+		if known.Drv == match[1] {
+			return
+		}
+	}
+	t.failed = append(t.failed, &BuildError{Drv: match[1], Name: storeName(match[1]), Reason: reason(text, match[1])})
+}
+
+// reason is what an error says beyond the derivation's name and the log, which
+// the BuildError itself carries.
+func reason(text, drv string) string {
+	text, _, _ = strings.Cut(text, ";\n")
+	for _, end := range []string{"\n       last ", "\nlast ", "\nLast ", "\n       Last "} {
+		text, _, _ = strings.Cut(text, end)
+	}
+	if _, why, ok := strings.Cut(text, "Reason: "); ok {
+		text, _, _ = strings.Cut(why, "\n")
+	}
+	text = strings.TrimSpace(strings.TrimPrefix(text, "builder for '"+drv+"' "))
+	return strings.TrimSuffix(text, ".")
+}
+
+// failures returns the builds that failed, with their logs.
+func (t *buildTracker) failures() []*BuildError {
+	for _, f := range t.failed {
+		f.LogTail = t.logs[f.Drv]
+	}
+	return t.failed
+}

@@ -1,0 +1,127 @@
+package nix
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// advice is what to do about one kind of error. Groups of the pattern are
+// given to the text as arguments.
+type advice struct {
+	pattern *regexp.Regexp
+	text    func(e *evaluator, groups []string) string
+}
+
+// advices are tried in order. Patterns match the words of every version of Nix
+// that says them differently.
+var advices = []advice{
+	{regexp.MustCompile(`'([^']*\.drv)' during evaluation because the option 'allow-import-from-derivation' is disabled`), adviseImportFromDerivation},
+	{regexp.MustCompile(`access to (?:absolute )?path '([^']*)' is forbidden`), adviseForbiddenPath},
+	{regexp.MustCompile(`access to URI '([^']*)' is forbidden`), func(_ *evaluator, g []string) string {
+		return "Fetch it over https, with its hash, or add it to the project's folder."
+	}},
+	{regexp.MustCompile(`(?:getting status of|opening file|path) '([^']*)'(?:: No such file| does not exist)`), adviseMissingFile},
+	{regexp.MustCompile(`undefined variable '([^']*)'`), adviseUndefined},
+	{regexp.MustCompile(`called without required argument '([^']*)'`), func(_ *evaluator, g []string) string {
+		return fmt.Sprintf("Nothing provides %s here: remove it from the function's arguments, or give it a default (%s ? …).", g[1], g[1])
+	}},
+	{regexp.MustCompile(`called with unexpected argument '([^']*)'`), func(_ *evaluator, g []string) string {
+		return fmt.Sprintf("Add %s, or \"...\", to the function's arguments.", g[1])
+	}},
+	{regexp.MustCompile(`infinite recursion encountered`), func(*evaluator, []string) string {
+		return "A value needs itself. In modules this happens when imports depend on config or pkgs, or when an option is defined from itself."
+	}},
+	{regexp.MustCompile(`stack overflow|call depth exceeded`), func(*evaluator, []string) string {
+		return "A function calls itself without end."
+	}},
+	{regexp.MustCompile(`unable to download '([^']*)'`), func(_ *evaluator, g []string) string {
+		return fmt.Sprintf("Check that this machine reaches %s, or keep a copy in the project's folder.", g[1])
+	}},
+	{regexp.MustCompile(`[Tt]he option .([^'"´]*)['"´] does not exist`), func(_ *evaluator, g []string) string {
+		return "Check its spelling, and that the module which declares it is imported."
+	}},
+}
+
+var suggestion = regexp.MustCompile(`(?m)^\s*(Did you mean [^\n]*\?)\s*$`)
+
+// hint returns what to do about an error: Nix's own suggestion if it has one.
+func (e *evaluator) hint(entry logEntry, err *EvalError) string {
+	if match := suggestion.FindStringSubmatch(entry.Message); match != nil && !strings.Contains(err.Message, match[1]) {
+		return match[1]
+	}
+	for _, a := range advices {
+		if match := a.pattern.FindStringSubmatch(err.Message); match != nil {
+			return a.text(e, match)
+		}
+	}
+	return ""
+}
+
+func adviseImportFromDerivation(_ *evaluator, groups []string) string {
+	return fmt.Sprintf("The composition reads the result of building %s while it is evaluated (import from derivation), so nothing could be planned before that is built. Keep the generated file in the project's folder instead.", storeName(groups[1]))
+}
+
+func adviseForbiddenPath(e *evaluator, groups []string) string {
+	return fmt.Sprintf("%s lies outside %s, so another machine would not have it. Copy it there, or pass its content in params.",
+		groups[1], e.projectFolder())
+}
+
+// projectFolder is the widest folder that the composition may read.
+func (e *evaluator) projectFolder() string {
+	folder := folderOf(e.request.Composition)
+	if root := workTree(folder); root != "" {
+		return root
+	}
+	return folder
+}
+
+// adviseMissingFile looks for a file whose name is nearly the missing one's.
+func adviseMissingFile(_ *evaluator, groups []string) string {
+	entries, err := os.ReadDir(filepath.Dir(groups[1]))
+	if err != nil {
+		return fmt.Sprintf("The folder %s does not exist either.", filepath.Dir(groups[1]))
+	}
+	best, bestDistance := "", 3
+	for _, entry := range entries {
+		if d := editDistance(entry.Name(), filepath.Base(groups[1])); d < bestDistance {
+			best, bestDistance = entry.Name(), d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("Did you mean %s?", best)
+}
+
+// adviseUndefined knows the arguments that modules and compositions are given.
+func adviseUndefined(_ *evaluator, groups []string) string {
+	switch name := groups[1]; name {
+	case "pkgs", "lib", "config", "options", "modulesPath", "setup", "nodes":
+		return fmt.Sprintf("Add it to the function's arguments: { %s, ... }:", name)
+	}
+	return "Check its spelling, and whether it has to be written as pkgs." + groups[1] + " or lib." + groups[1] + "."
+}
+
+// editDistance counts the letters to insert, delete or replace between two
+// words.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,159 @@
+package nix
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Request says what to evaluate.
+type Request struct {
+	// Composition is the absolute path of the composition's file; Attribute
+	// names one composition inside a file that holds several.
+	Composition string
+	Attribute   string
+
+	Nixpkgs Nixpkgs
+	System  string // Nix's name of the target; the default is HostSystem
+	Flavour Flavour
+	Params  json.RawMessage // a JSON object that the composition receives
+
+	// Modules and Overlays are absolute paths that are added to every role.
+	Modules, Overlays []string
+
+	// Allow lists further absolute paths that the evaluation may read. It may
+	// always read the composition's folder and the git work tree around it,
+	// and the folders of Modules and Overlays.
+	Allow []string
+
+	// ImportFromDerivation permits that Nix builds something in order to
+	// evaluate. Otherwise an evaluation that needs it fails.
+	ImportFromDerivation bool
+}
+
+// Flavour is the Nix half of a flavour.
+type Flavour struct {
+	Name    string
+	Sources map[string]string // texts by file name; the entry is "default.nix"
+}
+
+// prepare fills in defaults and finds mistakes that need no Nix.
+func (r Request) prepare() (Request, error) {
+	r.System = cmp.Or(r.System, HostSystem())
+	if len(r.Params) == 0 {
+		r.Params = json.RawMessage("{}")
+	}
+	if !json.Valid(r.Params) {
+		return r, errors.New("the composition's params are not JSON")
+	}
+	if _, has := r.Flavour.Sources["default.nix"]; !has && len(r.Flavour.Sources) > 0 {
+		return r, fmt.Errorf("flavour %s: its sources lack default.nix", r.Flavour.Name)
+	}
+	for _, list := range []struct {
+		what  string
+		paths []string
+	}{{"composition", []string{r.Composition}}, {"module", r.Modules}, {"overlay", r.Overlays}} {
+		for _, path := range list.paths {
+			if !filepath.IsAbs(path) {
+				return r, fmt.Errorf("%s %q is not an absolute path", list.what, path)
+			}
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return r, fmt.Errorf("%s %s does not exist", list.what, path)
+			} else if err != nil {
+				return r, fmt.Errorf("%s: %w", list.what, err)
+			}
+		}
+	}
+	return r, nil
+}
+
+// userFolders lists what belongs to the user: the paths that the evaluation
+// may read, and whose files an error speaks about. Symbolic links are listed
+// under both names, because Nix checks both.
+func (r Request) userFolders() []string {
+	paths := []string{folderOf(r.Composition)}
+	if root := workTree(folderOf(r.Composition)); root != "" {
+		paths = append(paths, root)
+	}
+	for _, path := range slices.Concat(r.Modules, r.Overlays) {
+		paths = append(paths, folderOf(path))
+	}
+	paths = append(paths, r.Allow...)
+	for _, path := range slices.Clone(paths) {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			paths = append(paths, real)
+		}
+	}
+	for i, path := range paths {
+		paths[i] = filepath.Clean(path)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// folderOf returns path if it is a folder, and otherwise the folder it is in.
+func folderOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return filepath.Dir(path)
+}
+
+// workTree returns the git work tree that a folder is in, or "".
+func workTree(folder string) string {
+	for dir := folder; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return dir
+		}
+	}
+	return ""
+}
+
+// isWithin reports whether path is folder or lies below it.
+func isWithin(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// document is the request as the library reads it.
+type document struct {
+	Composition string          `json:"composition"`
+	Attribute   string          `json:"attribute"`
+	Nixpkgs     nixpkgsDocument `json:"nixpkgs"`
+	System      string          `json:"system"`
+	Flavour     flavourDocument `json:"flavour"`
+	Params      json.RawMessage `json:"params"`
+	Modules     []string        `json:"modules"`
+	Overlays    []string        `json:"overlays"`
+}
+
+type nixpkgsDocument struct {
+	Embedded bool   `json:"embedded"`
+	Standin  string `json:"standin,omitempty"`
+	Path     string `json:"path,omitempty"`
+}
+
+type flavourDocument struct {
+	Name   string `json:"name"`
+	Source string `json:"source,omitempty"`
+}
+
+// document returns the request for the library. standin is the index of the
+// embedded nixpkgs, flavour the folder of the flavour's sources.
+func (r Request) document(standin, flavour string) document {
+	return document{
+		Composition: r.Composition,
+		Attribute:   r.Attribute,
+		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Path: r.Nixpkgs.Path},
+		System:      r.System,
+		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},
+		Params:      r.Params,
+		Modules:     append([]string{}, r.Modules...),
+		Overlays:    append([]string{}, r.Overlays...),
+	}
+}
