@@ -1,0 +1,484 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep values nest, so that a hostile file costs no stack.
+const maxDepth = 500
+
+// syntaxError is what a scanner finds wrong, and at which byte.
+type syntaxError struct {
+	pos       int
+	msg       string
+	truncated bool // the text ends where more is needed
+	duplicate bool
+}
+
+func (e *syntaxError) Error() string { return e.msg }
+
+// scanner reads JSON in one pass. Beside what encoding/json does it refuses
+// duplicate members, knows where it is, and yields values in canonical form:
+// members sorted, no white space, strings in one spelling.
+type scanner struct {
+	data  []byte
+	pos   int
+	depth int
+}
+
+func (s *scanner) failf(pos int, format string, args ...any) error {
+	return &syntaxError{pos: pos, msg: fmt.Sprintf(format, args...)}
+}
+
+func (s *scanner) ended(what string) error {
+	return &syntaxError{pos: len(s.data), msg: "the file ends in the middle of " + what, truncated: true}
+}
+
+// space passes white space and returns the next byte, 0 at the end.
+func (s *scanner) space() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\n', '\t', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (s *scanner) expect(c byte, what string) error {
+	got := s.space()
+	if got == c {
+		s.pos++
+		return nil
+	}
+	if s.pos >= len(s.data) {
+		return s.ended(what)
+	}
+	return s.failf(s.pos, "expected %q, found %q", c, rune(got))
+}
+
+// end makes sure that nothing follows.
+func (s *scanner) end() error {
+	if s.space(); s.pos < len(s.data) {
+		return s.failf(s.pos, "something follows after the end: %q", rune(s.data[s.pos]))
+	}
+	return nil
+}
+
+// members remembers an object's names, to refuse a second of the same. Sorted
+// names, which is how nxc writes them, cost one comparison each.
+type members struct {
+	names []string
+	seen  map[string]bool
+}
+
+func (m *members) add(name string) (sorted, fresh bool) {
+	if m.seen == nil {
+		if n := len(m.names); n == 0 || m.names[n-1] < name {
+			m.names = append(m.names, name)
+			return true, true
+		}
+		m.seen = make(map[string]bool, len(m.names)+1)
+		for _, n := range m.names {
+			m.seen[n] = true
+		}
+	}
+	if m.seen[name] {
+		return false, false
+	}
+	m.seen[name] = true
+	return false, true
+}
+
+// object reads an object, and calls member with the scanner before each value.
+func (s *scanner) object(member func(name string, pos int) error) error {
+	if err := s.expect('{', "an object"); err != nil {
+		return err
+	}
+	if s.depth++; s.depth > maxDepth {
+		return s.failf(s.pos, "values nest too deep")
+	}
+	defer func() { s.depth-- }()
+	if s.space() == '}' {
+		s.pos++
+		return nil
+	}
+	var all members
+	for {
+		s.space()
+		pos := s.pos
+		name, err := s.str()
+		if err != nil {
+			return err
+		}
+		if _, fresh := all.add(name); !fresh {
+			return &syntaxError{pos: pos, msg: fmt.Sprintf("%q stands here a second time", name), duplicate: true}
+		}
+		if err := s.expect(':', "an object"); err != nil {
+			return err
+		}
+		s.space()
+		if err := member(name, pos); err != nil {
+			return err
+		}
+		if s.space() == ',' {
+			s.pos++
+			continue
+		}
+		return s.expect('}', "an object")
+	}
+}
+
+// array reads an array, and calls element with the scanner before each value.
+func (s *scanner) array(element func() error) error {
+	if err := s.expect('[', "a list"); err != nil {
+		return err
+	}
+	if s.depth++; s.depth > maxDepth {
+		return s.failf(s.pos, "values nest too deep")
+	}
+	defer func() { s.depth-- }()
+	if s.space() == ']' {
+		s.pos++
+		return nil
+	}
+	for {
+		s.space()
+		if err := element(); err != nil {
+			return err
+		}
+		if s.space() == ',' {
+			s.pos++
+			continue
+		}
+		return s.expect(']', "a list")
+	}
+}
+
+// str reads a string.
+func (s *scanner) str() (string, error) {
+	start := s.pos
+	if err := s.expect('"', "a string"); err != nil {
+		return "", err
+	}
+	if s.data[start] != '"' {
+		start = s.pos - 1
+	}
+	for i := s.pos; i < len(s.data); i++ {
+		switch c := s.data[i]; {
+		case c == '"':
+			text := string(s.data[s.pos:i])
+			if !utf8.ValidString(text) {
+				return "", s.failf(start, "a string is not valid UTF-8")
+			}
+			s.pos = i + 1
+			return text, nil
+		case c == '\\':
+			return s.escapedString(start)
+		case c < 0x20:
+			return "", s.failf(i, "a string has a raw control character")
+		}
+	}
+	return "", s.ended("a string")
+}
+
+func (s *scanner) escapedString(start int) (string, error) {
+	var b strings.Builder
+	for s.pos < len(s.data) {
+		c := s.data[s.pos]
+		switch {
+		case c == '"':
+			s.pos++
+			if !utf8.ValidString(b.String()) {
+				return "", s.failf(start, "a string is not valid UTF-8")
+			}
+			return b.String(), nil
+		case c < 0x20:
+			return "", s.failf(s.pos, "a string has a raw control character")
+		case c != '\\':
+			b.WriteByte(c)
+			s.pos++
+		default:
+			r, err := s.escape()
+			if err != nil {
+				return "", err
+			}
+			b.WriteRune(r)
+		}
+	}
+	return "", s.ended("a string")
+}
+
+// escape reads one escape sequence, a pair of surrogates included.
+func (s *scanner) escape() (rune, error) {
+	at := s.pos
+	if s.pos+1 >= len(s.data) {
+		return 0, s.ended("a string")
+	}
+	c := s.data[s.pos+1]
+	s.pos += 2
+	if i := strings.IndexByte(`"\/bfnrt`, c); i >= 0 {
+		return rune("\"\\/\b\f\n\r\t"[i]), nil
+	}
+	if c != 'u' {
+		return 0, s.failf(at, "a string has an escape that JSON does not know")
+	}
+	r, err := s.hex4(at)
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	if s.pos+1 < len(s.data) && s.data[s.pos] == '\\' && s.data[s.pos+1] == 'u' {
+		s.pos += 2
+		low, err := s.hex4(at)
+		if err != nil {
+			return 0, err
+		}
+		if r := utf16.DecodeRune(r, low); r != utf8.RuneError {
+			return r, nil
+		}
+	}
+	return 0, s.failf(at, "a string has half a surrogate pair")
+}
+
+func (s *scanner) hex4(at int) (rune, error) {
+	if s.pos+4 > len(s.data) {
+		return 0, s.ended("a string")
+	}
+	n, err := strconv.ParseUint(string(s.data[s.pos:s.pos+4]), 16, 16)
+	if err != nil {
+		return 0, s.failf(at, "a string has an escape that JSON does not know")
+	}
+	s.pos += 4
+	return rune(n), nil
+}
+
+// number reads a number as it is spelled.
+func (s *scanner) number() (string, error) {
+	start, i := s.pos, s.pos
+	digits := func() bool {
+		from := i
+		for i < len(s.data) && '0' <= s.data[i] && s.data[i] <= '9' {
+			i++
+		}
+		return i > from
+	}
+	at := func(set string) bool { return i < len(s.data) && strings.IndexByte(set, s.data[i]) >= 0 }
+	if at("-") {
+		i++
+	}
+	first := i
+	if !digits() {
+		if i >= len(s.data) {
+			return "", s.ended("a value")
+		}
+		return "", s.failf(start, "expected a value, found %q", rune(s.data[start]))
+	}
+	if s.data[first] == '0' && i > first+1 {
+		return "", s.failf(start, "a number begins with 0")
+	}
+	if at(".") {
+		if i++; !digits() {
+			return "", s.failf(start, "a number ends in a point")
+		}
+	}
+	if at("eE") {
+		if i++; at("+-") {
+			i++
+		}
+		if !digits() {
+			return "", s.failf(start, "a number's exponent has no digits")
+		}
+	}
+	s.pos = i
+	return string(s.data[start:i]), nil
+}
+
+// int64 reads a whole number.
+func (s *scanner) int64() (int64, error) {
+	s.space()
+	pos := s.pos
+	text, err := s.number()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, s.failf(pos, "%s is not a whole number", text)
+	}
+	return n, nil
+}
+
+// int reads a whole number that counts something.
+func (s *scanner) int() (int, error) {
+	s.space()
+	pos := s.pos
+	n, err := s.int64()
+	if err == nil && (n < 0 || n > math.MaxInt32) {
+		return 0, s.failf(pos, "%d is out of range", n)
+	}
+	return int(n), err
+}
+
+func (s *scanner) bool() (bool, error) {
+	s.space()
+	pos := s.pos
+	raw, err := s.literal()
+	if err == nil && raw == "null" {
+		return false, s.failf(pos, "expected true or false")
+	}
+	return raw == "true", err
+}
+
+func (s *scanner) literal() (string, error) {
+	for _, word := range []string{"true", "false", "null"} {
+		if rest := s.data[s.pos:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
+			s.pos += len(word)
+			return word, nil
+		}
+	}
+	if s.pos >= len(s.data) {
+		return "", s.ended("a value")
+	}
+	if rest := string(s.data[s.pos:]); len(rest) < 5 && (strings.HasPrefix("true", rest) || strings.HasPrefix("false", rest) || strings.HasPrefix("null", rest)) {
+		return "", s.ended("a value")
+	}
+	return "", s.failf(s.pos, "expected a value, found %q", rune(s.data[s.pos]))
+}
+
+// raw reads any value and returns its canonical form.
+func (s *scanner) raw() (json.RawMessage, error) {
+	return s.appendValue(nil)
+}
+
+// rawObject reads an object and returns its canonical form.
+func (s *scanner) rawObject() (json.RawMessage, error) {
+	if c := s.space(); c != '{' && s.pos < len(s.data) {
+		return nil, s.failf(s.pos, "expected an object, found %q", rune(c))
+	}
+	return s.raw()
+}
+
+// skip passes any value.
+func (s *scanner) skip() error {
+	_, err := s.raw()
+	return err
+}
+
+func (s *scanner) appendValue(dst []byte) ([]byte, error) {
+	switch s.space() {
+	case '{':
+		return s.appendObject(dst)
+	case '[':
+		return s.appendArray(dst)
+	case '"':
+		text, err := s.str()
+		return appendString(dst, text), err
+	case 't', 'f', 'n':
+		word, err := s.literal()
+		return append(dst, word...), err
+	case 0:
+		if s.pos >= len(s.data) {
+			return dst, s.ended("a value")
+		}
+	}
+	number, err := s.number()
+	return append(dst, number...), err
+}
+
+func (s *scanner) appendArray(dst []byte) ([]byte, error) {
+	dst = append(dst, '[')
+	first := true
+	err := s.array(func() (err error) {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst, err = s.appendValue(dst)
+		return err
+	})
+	return append(dst, ']'), err
+}
+
+// appendObject writes members in the order it finds them, and, where that is
+// not the sorted one, puts them in order afterwards.
+func (s *scanner) appendObject(dst []byte) ([]byte, error) {
+	type span struct {
+		name       string
+		start, end int
+	}
+	var spans []span
+	sorted := true
+	dst = append(dst, '{')
+	begin := len(dst)
+	err := s.object(func(name string, _ int) (err error) {
+		if n := len(spans); n > 0 {
+			sorted = sorted && spans[n-1].name < name
+			dst = append(dst, ',')
+		}
+		start := len(dst)
+		dst = append(appendString(dst, name), ':')
+		dst, err = s.appendValue(dst)
+		spans = append(spans, span{name, start, len(dst)})
+		return err
+	})
+	if err != nil || sorted {
+		return append(dst, '}'), err
+	}
+	slices.SortFunc(spans, func(a, b span) int { return strings.Compare(a.name, b.name) })
+	old := slices.Clone(dst[begin:])
+	dst = dst[:begin]
+	for i, sp := range spans {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, old[sp.start-begin:sp.end-begin]...)
+	}
+	return append(dst, '}'), nil
+}
+
+// canonical returns one JSON value in canonical form.
+func canonical(raw []byte) (json.RawMessage, error) {
+	s := scanner{data: raw}
+	out, err := s.appendValue(make([]byte, 0, len(raw)))
+	if err == nil {
+		err = s.end()
+	}
+	return out, err
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString writes a string with as few escapes as JSON allows.
+func appendString(dst []byte, text string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	dst = append(dst, text[from:]...)
+	return append(dst, '"')
+}

@@ -1,0 +1,185 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+)
+
+// InvariantError is everything that Verify finds wrong.
+type InvariantError struct{ Problems []Problem }
+
+// Problem is one thing that is wrong in a state, and where.
+type Problem struct {
+	Where  string // an address, a deployment, or "open"
+	Detail string
+}
+
+// Error lists the problems, one a line when there are several.
+func (e *InvariantError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Where + ": " + p.Detail
+	}
+	if len(lines) == 1 {
+		return "the state contradicts itself: " + lines[0]
+	}
+	return "the state contradicts itself:\n  " + strings.Join(lines, "\n  ")
+}
+
+// Verify checks that the state makes sense as a whole: that every deployment
+// has an identity, every object a deployment and a provider that are recorded,
+// every dependency is there and none leads back to itself, and the open marks
+// are whole. It returns an *InvariantError. Nothing is written that it refuses.
+func (s *State) Verify() error {
+	v := &verifier{state: s}
+	if s.Lineage == "" {
+		v.add("lineage", "there is none")
+	}
+	v.open()
+	v.deployments()
+	v.resources()
+	if len(v.problems) == 0 {
+		v.cycles()
+	}
+	if len(v.problems) > 0 {
+		return &InvariantError{Problems: v.problems}
+	}
+	return nil
+}
+
+type verifier struct {
+	state    *State
+	problems []Problem
+}
+
+func (v *verifier) add(where, format string, args ...any) {
+	v.problems = append(v.problems, Problem{Where: where, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) open() {
+	seen := map[string]bool{}
+	for _, c := range v.state.Open {
+		switch {
+		case c.Journal == "" || strings.ContainsAny(c.Journal, "/\\") || c.Journal[0] == '.':
+			v.add("open", "%q is not a journal's name", c.Journal)
+		case seen[c.Journal]:
+			v.add("open", "the journal %s stands there twice", c.Journal)
+		case c.Host == "" || c.PID <= 0:
+			v.add("open", "the journal %s does not say who writes it", c.Journal)
+		}
+		seen[c.Journal] = true
+	}
+}
+
+func (v *verifier) deployments() {
+	uuids := map[string]addr.Deployment{}
+	for _, d := range v.state.Deployments() {
+		where := deploymentName(d.Name)
+		if (d.Name.Composition == "") != (d.Name.Flavour == "") {
+			v.add(where, "the name lacks a part")
+		}
+		if d.UUID == "" {
+			v.add(where, "it has no uuid")
+		} else if other, taken := uuids[d.UUID]; taken {
+			v.add(where, "it has the uuid of %s", deploymentName(other))
+		}
+		uuids[d.UUID] = d.Name
+		names := map[string]bool{}
+		for _, n := range d.Nodes {
+			if names[n.Name] {
+				v.add(where, "two nodes are called %q", n.Name)
+			}
+			names[n.Name] = true
+			if n.Resource.Deployment != d.Name {
+				v.add(where, "node %q is a resource of another deployment: %s", n.Name, n.Resource)
+			}
+		}
+	}
+}
+
+func (v *verifier) resources() {
+	for _, r := range v.state.Resources() {
+		where := r.Address.String()
+		record := v.state.Deployment(r.Address.Deployment)
+		if record == nil {
+			v.add(where, "its deployment %s is not recorded", deploymentName(r.Address.Deployment))
+			continue
+		}
+		if !r.Exists() && len(r.Deposed) == 0 {
+			v.add(where, "there is no object")
+		}
+		attempts := map[string]bool{}
+		if r.Exists() {
+			v.incarnation(where, record, &r.Incarnation, attempts)
+		}
+		for i := range r.Deposed {
+			v.incarnation(where+" (deposed)", record, &r.Deposed[i], attempts)
+		}
+	}
+}
+
+func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation, attempts map[string]bool) {
+	if _, known := record.Providers[i.Provider]; !known {
+		v.add(where, "its provider %q is not recorded in its deployment", i.Provider)
+	}
+	if i.Attempt != "" && attempts[i.Attempt] {
+		v.add(where, "attempt %s made two objects", i.Attempt)
+	}
+	attempts[i.Attempt] = true
+	for n, a := range i.Dependencies {
+		if v.state.Resource(a) == nil {
+			v.add(where, "it depends on %s, which does not exist", a)
+		}
+		if slices.Contains(i.Dependencies[:n], a) {
+			v.add(where, "it depends on %s twice", a)
+		}
+	}
+}
+
+// cycles looks for a resource that depends on itself by way of others, in one
+// pass over all dependencies of current objects.
+func (v *verifier) cycles() {
+	const (
+		onPath = 1
+		done   = 2
+	)
+	type step struct {
+		at   *Resource
+		next int
+	}
+	colour := make(map[addr.Instance]uint8, v.state.Len())
+	for _, start := range v.state.Resources() {
+		if colour[start.Address] != 0 {
+			continue
+		}
+		path := []step{{at: start}}
+		colour[start.Address] = onPath
+		for len(path) > 0 {
+			top := &path[len(path)-1]
+			if top.next == len(top.at.Dependencies) {
+				colour[top.at.Address] = done
+				path = path[:len(path)-1]
+				continue
+			}
+			to := top.at.Dependencies[top.next]
+			top.next++
+			switch colour[to] {
+			case 0:
+				colour[to] = onPath
+				path = append(path, step{at: v.state.Resource(to)})
+			case onPath:
+				var names []string
+				for i := range path {
+					if len(names) > 0 || path[i].at.Address == to {
+						names = append(names, path[i].at.Address.String())
+					}
+				}
+				v.add(names[0], "it depends on itself: %s", strings.Join(append(names, to.String()), " -> "))
+				return
+			}
+		}
+	}
+}
