@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"os"
@@ -82,11 +81,11 @@ func (e *EvalError) snippet(b *strings.Builder) {
 func (e *evaluator) evalError(entry logEntry) *EvalError {
 	out := &EvalError{
 		Composition: e.request.Composition,
-		Message:     entry.errorText(),
+		Message:     e.reword(entry.errorText()),
 		Trace:       entry.Message,
 	}
 	steps := e.userSteps(entry)
-	if place := e.placeInMessage(out.Message); place.File != "" && (len(steps) == 0 || !steps[0].isError) {
+	if place := e.placeInMessage(entry.errorText()); place.File != "" && (len(steps) == 0 || !steps[0].isError) {
 		steps = append([]userStep{{Frame: place, isError: true}}, steps...)
 	}
 	for i, step := range steps {
@@ -95,6 +94,9 @@ func (e *evaluator) evalError(entry logEntry) *EvalError {
 			steps = append(steps[:i:i], steps[i+1:]...)
 			break
 		}
+	}
+	if out.File == "" {
+		out.Frame = e.guessPlace(entry.errorText())
 	}
 	for _, step := range steps {
 		if step.Text != "" && !containsFrame(out.Frames, step.Frame) && step.Place() != out.Place() {
@@ -190,19 +192,9 @@ func (e *evaluator) placeInMessage(message string) Frame {
 
 // sourceLine returns one line of a file, or "".
 func sourceLine(path string, line int) string {
-	if path == "" || line < 1 {
-		return ""
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	scanner := bufio.NewScanner(f)
-	scanner.Buffer(nil, 1<<20)
-	for n := 1; scanner.Scan(); n++ {
-		if n == line {
-			return strings.TrimRight(scanner.Text(), "\r")
+	for number, text := range numberedLines(path) {
+		if number == line {
+			return text
 		}
 	}
 	return ""

@@ -56,6 +56,7 @@ type evaluator struct {
 
 	reads    readLog
 	failure  *logEntry // the last error, which is the one that ended it
+	plain    []string  // lines that are not JSON
 	warnings []string
 }
 
@@ -256,6 +257,10 @@ func (e *evaluator) observe(entry logEntry) {
 		return
 	}
 	switch {
+	case entry.Action == "":
+		if len(e.plain) < maxPlainLines {
+			e.plain = append(e.plain, entry.Message)
+		}
 	case entry.isError():
 		e.failure = &entry
 	case entry.Action == "msg" && entry.Level == levelError:
@@ -292,10 +297,13 @@ func (e *evaluator) explain(err error) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
-	if e.failure == nil {
-		return fmt.Errorf("evaluating %s: %w", e.request.Composition, failed)
+	if e.failure != nil {
+		return e.evalError(*e.failure)
 	}
-	return e.evalError(*e.failure)
+	if entry, found := parsePlainError(e.plain); found {
+		return e.evalError(entry)
+	}
+	return fmt.Errorf("evaluating %s: %w", e.request.Composition, failed)
 }
 
 // unique drops repetitions and keeps the order.

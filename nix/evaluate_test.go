@@ -44,7 +44,7 @@ func webProject(t testing.TB) string {
 }
 
 func webRequest(dir string) Request {
-	r := pathRequest(dir)
+	r := testRequest(dir)
 	r.Params = json.RawMessage(`{"suffix": "!"}`)
 	return r
 }
@@ -207,7 +207,7 @@ func TestEvaluateInterrupted(t *testing.T) {
 		"composition.nix": `{ pkgs, ... }: let f = n: if n == 0 then 0 else f (n - 1) + f (n - 1); in { roles.a = pkgs.text "a" (toString (f 60)); }`,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := n.Evaluate(ctx, pathRequest(dir), func(e Event) {
+	_, err := n.Evaluate(ctx, testRequest(dir), func(e Event) {
 		if e.Kind == EventEvaluating {
 			cancel()
 		}

@@ -8,17 +8,44 @@ import (
 	"strings"
 )
 
-// advice is what to do about one kind of error. Groups of the pattern are
-// given to the text as arguments.
+// advice is what to do about one kind of error. The text is given the groups
+// of the pattern.
 type advice struct {
 	pattern *regexp.Regexp
 	text    func(e *evaluator, groups []string) string
 }
 
+// rewordings say in a person's words what Nix says in its own.
+var rewordings = []struct {
+	pattern *regexp.Regexp
+	words   string
+}{
+	{regexp.MustCompile(`^(?:getting status of|opening file|path) '([^']*)'(?:: No such file or directory| does not exist)$`), "$1 does not exist"},
+	{regexp.MustCompile(`^access to (?:absolute )?path '([^']*)' is forbidden.*$`), "$1 must not be read"},
+	{regexp.MustCompile(`^cannot build '/nix/store/[0-9a-z]{32}-([^']*)\.drv[^']*' during evaluation because .*$`), "$1 would have to be built before the composition can be evaluated"},
+	{abortPattern, "$1"},
+	{regexp.MustCompile(`^anonymous (?:function|lambda)(?: at [^ ]*)? called `), "the function is called "},
+}
+
+// abortPattern is what Nix says when a file calls abort.
+var abortPattern = regexp.MustCompile(`(?s)^evaluation aborted with the following error message: '(.*)'$`)
+
+// reword returns a message in a person's words. Places in nxc's own files say
+// nothing to a user and are left out.
+func (e *evaluator) reword(message string) string {
+	for _, r := range rewordings {
+		if r.pattern.MatchString(message) {
+			return r.pattern.ReplaceAllString(message, r.words)
+		}
+	}
+	own := regexp.MustCompile(` at ` + regexp.QuoteMeta(e.cacheDir) + `/[^ ]*`)
+	return own.ReplaceAllString(message, "")
+}
+
 // advices are tried in order. Patterns match the words of every version of Nix
 // that says them differently.
 var advices = []advice{
-	{regexp.MustCompile(`'([^']*\.drv)' during evaluation because the option 'allow-import-from-derivation' is disabled`), adviseImportFromDerivation},
+	{regexp.MustCompile(`'([^']*\.drv)[^']*' during evaluation because the option 'allow-import-from-derivation' is disabled`), adviseImportFromDerivation},
 	{regexp.MustCompile(`access to (?:absolute )?path '([^']*)' is forbidden`), adviseForbiddenPath},
 	{regexp.MustCompile(`access to URI '([^']*)' is forbidden`), func(_ *evaluator, g []string) string {
 		return "Fetch it over https, with its hash, or add it to the project's folder."
@@ -26,7 +53,7 @@ var advices = []advice{
 	{regexp.MustCompile(`(?:getting status of|opening file|path) '([^']*)'(?:: No such file| does not exist)`), adviseMissingFile},
 	{regexp.MustCompile(`undefined variable '([^']*)'`), adviseUndefined},
 	{regexp.MustCompile(`called without required argument '([^']*)'`), func(_ *evaluator, g []string) string {
-		return fmt.Sprintf("Nothing provides %s here: remove it from the function's arguments, or give it a default (%s ? …).", g[1], g[1])
+		return fmt.Sprintf("Whoever calls the function has to give it %s; otherwise give it a default (%[1]s ? …), or remove it.", g[1])
 	}},
 	{regexp.MustCompile(`called with unexpected argument '([^']*)'`), func(_ *evaluator, g []string) string {
 		return fmt.Sprintf("Add %s, or \"...\", to the function's arguments.", g[1])
@@ -53,7 +80,7 @@ func (e *evaluator) hint(entry logEntry, err *EvalError) string {
 		return match[1]
 	}
 	for _, a := range advices {
-		if match := a.pattern.FindStringSubmatch(err.Message); match != nil {
+		if match := a.pattern.FindStringSubmatch(entry.errorText()); match != nil {
 			return a.text(e, match)
 		}
 	}
@@ -102,7 +129,7 @@ func adviseUndefined(_ *evaluator, groups []string) string {
 	case "pkgs", "lib", "config", "options", "modulesPath", "setup", "nodes":
 		return fmt.Sprintf("Add it to the function's arguments: { %s, ... }:", name)
 	}
-	return "Check its spelling, and whether it has to be written as pkgs." + groups[1] + " or lib." + groups[1] + "."
+	return fmt.Sprintf("Check its spelling, and whether it has to be written as pkgs.%s or lib.%[1]s.", groups[1])
 }
 
 // editDistance counts the letters to insert, delete or replace between two

@@ -68,8 +68,8 @@ func write(t testing.TB, path, text string) {
 // written is older than what follows.
 func settle() { time.Sleep(10 * time.Millisecond) }
 
-// pathRequest asks for a composition with nixpkgs by path, which the test
-// library ignores.
-func pathRequest(dir string) Request {
-	return Request{Composition: filepath.Join(dir, "composition.nix"), Nixpkgs: Nixpkgs{Path: dir, Hash: ""}}
+// testRequest asks for a folder's composition; the test library needs no
+// nixpkgs.
+func testRequest(dir string) Request {
+	return Request{Composition: filepath.Join(dir, "composition.nix")}
 }

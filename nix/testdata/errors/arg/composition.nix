@@ -1,0 +1,4 @@
+{ pkgs, lib }:
+{
+  roles.server = 1;
+}

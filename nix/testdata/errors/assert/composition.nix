@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  roles.server = assert pkgs.nginx == 2; pkgs.nginx;
+}

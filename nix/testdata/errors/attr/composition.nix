@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  roles.server = pkgs.ngnix;
+}

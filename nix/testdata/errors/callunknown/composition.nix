@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  roles.server = pkgs.strict { a = 1; c = 3; };
+}

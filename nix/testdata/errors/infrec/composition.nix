@@ -1,0 +1,5 @@
+{ pkgs, ... }:
+let f = x: f (x + 1); in
+{
+  roles.server = f 1;
+}

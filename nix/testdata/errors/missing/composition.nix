@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  roles.server = import ./servr.nix;
+}

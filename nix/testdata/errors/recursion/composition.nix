@@ -1,0 +1,5 @@
+{ pkgs, ... }:
+let a = b; b = a; in
+{
+  roles.server = a;
+}

@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  roles.server = { a = 1 };
+}
