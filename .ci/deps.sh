@@ -20,6 +20,7 @@ die() {
 	say "$1"
 	shift
 	for line in "$@"; do printf '      %s\n' "$line" >&2; done
+	[ -z "${missing:-}" ] || say "missing as well:$missing"
 	exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -97,9 +98,8 @@ bootstrap_go() {
 	old=$(command -v go || echo /usr/local/go/bin/go)
 	toolchain=golang.org/toolchain@v0.0.1-go$want.$("$old" env GOOS)-$("$old" env GOARCH)
 	say "fetching Go $want through the Go module proxy"
-	dir=$(cd / && GOFLAGS=-modcacherw GO111MODULE=on "$old" mod download -json "$toolchain" |
-		sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
-	[ -d "$dir" ] || return 1
+	(cd / && GOFLAGS=-modcacherw GO111MODULE=on "$old" mod download "$toolchain" >&2) || return 1
+	dir=$("$old" env GOMODCACHE)/$toolchain
 	chmod +x "$dir"/bin/* "$dir"/pkg/tool/*/*
 	mkdir -p bin/tools
 	ln -sfn "$dir" bin/tools/go
