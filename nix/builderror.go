@@ -22,8 +22,6 @@ func (e *BuildError) Error() string {
 		for _, line := range e.LogTail {
 			b.WriteString("\n  " + line)
 		}
-	}
-	if e.Drv != "" {
 		b.WriteString("\nThe whole log: nix-store --read-log " + e.Drv)
 	}
 	return b.String()

@@ -1,7 +1,10 @@
 package nix
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,8 +35,28 @@ func (t *buildTracker) observe(e logEntry, progress emitter) {
 		t.result(e, progress)
 	case e.isError():
 		t.failure(e)
+	case e.Action == "msg" && plannedPattern.MatchString(e.Message):
+		t.plan(e.Message)
 	case e.Action == "msg" && e.Level == levelWarn:
 		progress.emit(Event{Kind: EventWarning, Text: strings.TrimPrefix(e.Message, "warning: ")})
+	}
+}
+
+// plannedPattern is what Nix says before it begins.
+var plannedPattern = regexp.MustCompile(`^(?:this|these) (?:([0-9]+) )?(?:derivations?|paths?) will be (built|fetched)`)
+
+// plan takes how much there is to do. What Nix reports on its way also counts
+// what is there already, and takes off what failed.
+func (t *buildTracker) plan(message string) {
+	match := plannedPattern.FindStringSubmatch(message)
+	number := 1
+	if match[1] != "" {
+		number, _ = strconv.Atoi(match[1])
+	}
+	if match[2] == "built" {
+		t.expected = number
+	} else {
+		t.toBeCopied = number
 	}
 }
 
@@ -64,8 +87,14 @@ func (t *buildTracker) stop(e logEntry, progress emitter) {
 	delete(t.running, e.ID)
 	switch a.kind {
 	case activityBuild:
-		progress.emit(t.build(EventBuilt, a.path))
+		kind := EventBuilt
+		if t.hasFailed(a.path) {
+			kind = EventFailed
+		}
+		t.done++
+		progress.emit(t.build(kind, a.path))
 	case activitySubstitute:
+		t.copied++
 		progress.emit(t.substitution(EventSubstituted, a.path))
 	}
 }
@@ -98,10 +127,10 @@ func (t *buildTracker) result(e logEntry, progress emitter) {
 		event := t.build(EventPhase, a.path)
 		event.Text = e.str(0)
 		progress.emit(event)
-	case e.Type == resultProgress && a.kind == activityBuilds:
-		t.done, t.expected = int(e.num(0)), int(e.num(1))
-	case e.Type == resultProgress && a.kind == activityCopyPaths:
-		t.copied, t.toBeCopied = int(e.num(0)), int(e.num(1))
+	case e.Type == resultProgress && a.kind == activityBuilds && t.expected == 0:
+		t.expected = int(e.num(1))
+	case e.Type == resultProgress && a.kind == activityCopyPaths && t.toBeCopied == 0:
+		t.toBeCopied = int(e.num(1))
 	case e.Type == resultProgress && a.kind == activityFileTransfer:
 		progress.emit(Event{Kind: EventDownloading, Name: a.path, Done: int(e.num(0)), Expected: int(e.num(1))})
 	}
@@ -126,12 +155,30 @@ func (t *buildTracker) failure(e logEntry) {
 	if match == nil {
 		return // the command's own error will show it
 	}
-	for _, known := range t.failed {
-		if known.Drv == match[1] {
-			return
+	if t.hasFailed(match[1]) {
+		return
+	}
+	t.failed = append(t.failed, &BuildError{
+		Drv:     match[1],
+		Name:    storeName(match[1]),
+		Reason:  reason(text, match[1]),
+		LogTail: quotedLog(text),
+	})
+}
+
+func (t *buildTracker) hasFailed(drv string) bool {
+	return slices.ContainsFunc(t.failed, func(f *BuildError) bool { return f.Drv == drv })
+}
+
+// quotedLog returns the lines of the builder's log that an error quotes.
+func quotedLog(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if quoted, ok := strings.CutPrefix(strings.TrimSpace(line), "> "); ok {
+			lines = append(lines, quoted)
 		}
 	}
-	t.failed = append(t.failed, &BuildError{Drv: match[1], Name: storeName(match[1]), Reason: reason(text, match[1])})
+	return lines
 }
 
 // reason is what an error says beyond the derivation's name and the log, which
@@ -141,6 +188,10 @@ func reason(text, drv string) string {
 	for _, end := range []string{"\n       last ", "\nlast ", "\nLast ", "\n       Last "} {
 		text, _, _ = strings.Cut(text, end)
 	}
+	if match := foreignPattern.FindStringSubmatch(text); match != nil {
+		return fmt.Sprintf("it needs a machine of type %s%s, and Nix knows none: this one is %s; see \"remote builds\" and \"extra-platforms\" in Nix's manual",
+			match[1], features(match[2]), match[3])
+	}
 	if _, why, ok := strings.Cut(text, "Reason: "); ok {
 		text, _, _ = strings.Cut(why, "\n")
 	}
@@ -148,10 +199,22 @@ func reason(text, drv string) string {
 	return strings.TrimSuffix(text, ".")
 }
 
+// foreignPattern is a build for another kind of machine.
+var foreignPattern = regexp.MustCompile(`^a '([^']*)' with features \{([^}]*)\} is required to build '[^']*', but I am a '([^']*)'`)
+
+func features(list string) string {
+	if list == "" {
+		return ""
+	}
+	return " with " + list
+}
+
 // failures returns the builds that failed, with their logs.
 func (t *buildTracker) failures() []*BuildError {
 	for _, f := range t.failed {
-		f.LogTail = t.logs[f.Drv]
+		if log := t.logs[f.Drv]; len(log) > 0 {
+			f.LogTail = log
+		}
 	}
 	return t.failed
 }

@@ -17,6 +17,8 @@ const (
 	EventBuilding EventKind = "building"
 	// EventBuilt: Name's build has ended; Done of Expected builds are finished.
 	EventBuilt EventKind = "built"
+	// EventFailed: Name's build has failed; other builds go on.
+	EventFailed EventKind = "failed"
 	// EventSubstituting: Name is copied from a binary cache; Done of Expected
 	// copies are finished.
 	EventSubstituting EventKind = "substituting"

@@ -3,7 +3,9 @@ package nix
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -62,20 +64,15 @@ func nixpkgsFromLock(path, input string) (Nixpkgs, error) {
 
 // input returns the name of the node that an input of the root stands for.
 func (l lockFile) input(name string) (string, error) {
-	root := cmp.Or(l.Root, "root")
-	node, err := l.follow([]string{name}, 0)
-	if err == nil {
-		return node, nil
+	inputs := l.Nodes[cmp.Or(l.Root, "root")].Inputs
+	if _, known := inputs[name]; known {
+		return l.follow([]string{name}, 0)
 	}
-	var names []string
-	for input := range l.Nodes[root].Inputs {
-		names = append(names, input)
-	}
-	slices.Sort(names)
-	if len(names) == 0 {
+	if len(inputs) == 0 {
 		return "", fmt.Errorf("it has no input %s, nor any other", name)
 	}
-	return "", fmt.Errorf("it has no input %s; its inputs are %s (choose one with #NAME behind the file)", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("it has no input %s; its inputs are %s (choose one with #NAME behind the file)",
+		name, strings.Join(slices.Sorted(maps.Keys(inputs)), ", "))
 }
 
 // maxFollows ends lock files whose inputs follow each other in a circle.
@@ -85,7 +82,7 @@ const maxFollows = 32
 func (l lockFile) follow(path []string, depth int) (string, error) {
 	node := cmp.Or(l.Root, "root")
 	if depth > maxFollows {
-		return "", fmt.Errorf("its inputs follow each other in a circle")
+		return "", errors.New("its inputs follow each other in a circle")
 	}
 	for _, name := range path {
 		reference, known := l.Nodes[node].Inputs[name]
@@ -136,7 +133,7 @@ func (s lockedSource) nixpkgs(dir string) (Nixpkgs, error) {
 		// Nobody checks that the folder still is what was locked.
 		return nixpkgsFromFolder(p.Path)
 	case "":
-		return p, fmt.Errorf("it is not locked")
+		return p, errors.New("it is not locked")
 	default:
 		return p, fmt.Errorf("nxc cannot fetch a source of type %q; use github, gitlab, sourcehut, tarball, git or path", s.Type)
 	}
@@ -144,9 +141,9 @@ func (s lockedSource) nixpkgs(dir string) (Nixpkgs, error) {
 	case s.Dir != "":
 		return p, fmt.Errorf("nixpkgs in the subfolder %s of a source is not supported", s.Dir)
 	case s.Type == "git" && s.Rev == "":
-		return p, fmt.Errorf("the lock file names no revision")
+		return p, errors.New("the lock file names no revision")
 	case s.Type != "git" && s.NarHash == "":
-		return p, fmt.Errorf("the lock file names no narHash")
+		return p, errors.New("the lock file names no narHash")
 	}
 	return p, nil
 }

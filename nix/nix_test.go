@@ -3,6 +3,8 @@ package nix
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,4 +74,10 @@ func settle() { time.Sleep(10 * time.Millisecond) }
 // nixpkgs.
 func testRequest(dir string) Request {
 	return Request{Composition: filepath.Join(dir, "composition.nix")}
+}
+
+// testEnviron is our environment without NIX_CONFIG.
+func testEnviron(t testing.TB) []string {
+	t.Helper()
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NIX_CONFIG=") })
 }
