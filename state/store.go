@@ -1,0 +1,327 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/internal/atomicfile"
+)
+
+// Options say which state to open, and how.
+type Options struct {
+	Dir       string // the configuration's folder; "" is "."
+	Workspace string // "" is the selected one
+	StatePath string // an explicit file instead (-state)
+
+	// StateHome is $XDG_STATE_HOME/nxc, where the owner's token and a copy of
+	// each journal are kept out of the project's reach; "" keeps none.
+	StateHome string
+	// RuntimeDir is $XDG_RUNTIME_DIR, or "", see RuntimeFolder.
+	RuntimeDir string
+	// OwnerToken is $NXC_OWNER_TOKEN: the token, where no file keeps one.
+	OwnerToken string
+
+	Command     string        // as typed, for locks and open marks
+	LockTimeout time.Duration // how long to wait for a lock
+	OnWait      func(*LockedError)
+}
+
+// Store is one workspace's state in a folder. Everything that belongs to the
+// state lies beside its file: .nxc/lock, .nxc/journal, .nxc/token, .nxc/backup.
+type Store struct {
+	options   Options
+	dir       string // absolute, of the configuration
+	path      string // absolute, of the state file
+	workspace string
+}
+
+// DefaultWorkspace is the workspace of nxc.state.json.
+const DefaultWorkspace = "default"
+
+// Open names the state that the options ask for. It reads no state and
+// changes nothing: a folder where nobody may write can be looked at.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the folder %s: %w", o.Dir, err)
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("cannot open the folder of the state: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder", dir)
+	}
+	s := &Store{options: o, dir: dir, workspace: o.Workspace}
+	if o.StatePath != "" {
+		return s, s.openExplicit(o.StatePath)
+	}
+	if s.workspace == "" {
+		if s.workspace, err = SelectedWorkspace(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkWorkspaceName(s.workspace); err != nil {
+		return nil, err
+	}
+	s.path = filepath.Join(dir, workspaceFile(s.workspace))
+	return s, nil
+}
+
+// openExplicit takes a file by its path. Its name says which workspace it is;
+// a file with a name of another kind is a workspace of its own.
+func (s *Store) openExplicit(path string) error {
+	if s.workspace != "" {
+		return errors.New("a state file and a workspace cannot both be asked for: the file says which workspace it is")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("cannot find %s: %w", path, err)
+	}
+	if info, err := os.Stat(abs); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; -state takes the path of a file", path)
+	}
+	if _, err := os.Stat(filepath.Dir(abs)); err != nil {
+		return fmt.Errorf("cannot open the folder of the state: %w", err)
+	}
+	s.path = abs
+	if name, ok := workspaceOf(filepath.Base(abs)); ok {
+		s.workspace = name
+	} else {
+		s.workspace = "file:" + url.PathEscape(filepath.Base(abs))
+	}
+	return nil
+}
+
+// Path returns the state file's absolute path.
+func (s *Store) Path() string { return s.path }
+
+// Workspace returns the workspace's name.
+func (s *Store) Workspace() string { return s.workspace }
+
+// Folder returns the absolute path of .nxc, beside the state file.
+func (s *Store) Folder() string { return filepath.Join(filepath.Dir(s.path), ".nxc") }
+
+func (s *Store) journalFolder() string { return filepath.Join(s.Folder(), "journal") }
+func (s *Store) backupFolder() string  { return filepath.Join(s.Folder(), "backup") }
+
+// lockFolder is where the locks of this state file lie: beside it, so that
+// commands from any folder meet there.
+func (s *Store) lockFolder() string {
+	return filepath.Join(s.Folder(), "lock", url.PathEscape(filepath.Base(s.path)))
+}
+
+// Home returns the folder that lives as long as the state, out of the
+// project's reach: $XDG_STATE_HOME/nxc/LINEAGE/WORKSPACE. It may not exist
+// yet. "" when there is no state home.
+func (s *Store) Home(lineage string) string {
+	if s.options.StateHome == "" || lineage == "" {
+		return ""
+	}
+	return filepath.Join(s.options.StateHome, lineage, s.workspace)
+}
+
+func (s *Store) journalCopies(lineage string) string {
+	home := s.Home(lineage)
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(home, "journal")
+}
+
+// prepare makes .nxc and what is in it.
+func (s *Store) prepare() error {
+	if err := makeFolder(s.Folder()); err != nil {
+		return err
+	}
+	for _, folder := range []string{s.journalFolder(), s.lockFolder()} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("cannot make a folder for nxc's own files: %w", err)
+		}
+	}
+	return nil
+}
+
+// makeFolder makes a .nxc that git does not see.
+func makeFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("cannot make a folder for nxc's own files: %w", err)
+	}
+	ignore := filepath.Join(folder, ".gitignore")
+	if _, err := os.Stat(ignore); err == nil {
+		return nil
+	}
+	return atomicfile.Write(ignore, []byte("# nxc's own: locks, journals, the owner's token. Nothing here belongs into git.\n*\n"), 0o644)
+}
+
+// Snapshot is a state as a command finds it.
+type Snapshot struct {
+	State     *State // with what dead commands did put in
+	Found     bool   // there is a file
+	Ownership Ownership
+	Recovered []*Recovery // dead commands that are not dealt with; empty as a rule
+	Running   []Command   // commands that run now
+
+	file *State // as the file has it
+}
+
+// Load reads the state, and puts into it what dead commands did, as far as
+// their journals fit. Nothing is locked and nothing written: what it finds may
+// change the next moment, and Begin looks again.
+func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	file, found, err := Read(s.path)
+	if err != nil {
+		return nil, err
+	}
+	snap := &Snapshot{State: file, Found: found, file: file}
+	if !found {
+		snap.Ownership = Ownership{Kind: Unowned}
+		return snap, nil
+	}
+	if snap.Ownership, err = s.ownership(file); err != nil {
+		return nil, err
+	}
+	dead, running, err := s.journals(file.Lineage)
+	if err != nil {
+		return nil, err
+	}
+	snap.State, snap.Recovered = Replay(file, dead)
+	snap.Recovered = slices.DeleteFunc(snap.Recovered, func(r *Recovery) bool {
+		return r.Verdict == Finished && r.Settled() && file.openMark(r.Journal) < 0
+	})
+	snap.addMarks(running)
+	return snap, nil
+}
+
+// addMarks sorts the open marks into those of running commands and those
+// whose journal is lost.
+func (n *Snapshot) addMarks(running map[string]bool) {
+	for _, c := range n.file.Open {
+		known := slices.ContainsFunc(n.Recovered, func(r *Recovery) bool { return r.Journal == c.Journal })
+		switch {
+		case running[c.Journal]:
+			n.Running = append(n.Running, c)
+		case !known:
+			n.Recovered = append(n.Recovered, &Recovery{Journal: c.Journal, Command: c, Verdict: Lost})
+		}
+	}
+}
+
+// lockFile takes the short lock that is held while the state file is replaced.
+func (s *Store) lockFile(ctx context.Context) (*fileLock, error) {
+	return acquire(ctx, lockRequest{
+		path:   filepath.Join(s.lockFolder(), "file"),
+		what:   "the state file " + s.path,
+		holder: self(s.options.Command),
+		wait:   max(s.options.LockTimeout, 10*time.Second), // it is held for moments
+		onWait: s.options.OnWait,
+	})
+}
+
+// lockDeployments takes the locks of deployments, in order, so that two
+// commands never wait for each other.
+func (s *Store) lockDeployments(ctx context.Context, change, read []addr.Deployment) (locks []*fileLock, err error) {
+	all := slices.Concat(change, read)
+	slices.SortFunc(all, addr.Deployment.Compare)
+	all = slices.Compact(all)
+	deadline := time.Now().Add(s.options.LockTimeout)
+	for _, d := range all {
+		l, err := acquire(ctx, lockRequest{
+			path:   filepath.Join(s.lockFolder(), "deployment-"+url.PathEscape(deploymentName(d))),
+			what:   lockName(d),
+			shared: !slices.Contains(change, d),
+			holder: self(s.options.Command),
+			wait:   max(0, time.Until(deadline)),
+			onWait: s.options.OnWait,
+		})
+		if err != nil {
+			releaseAll(locks)
+			return nil, err
+		}
+		locks = append(locks, l)
+	}
+	return locks, nil
+}
+
+func lockName(d addr.Deployment) string {
+	if d.IsTop() {
+		return "the top level"
+	}
+	return d.String()
+}
+
+func releaseAll(locks []*fileLock) {
+	for _, l := range locks {
+		l.release()
+	}
+}
+
+// write replaces the state file. The caller holds its lock.
+func (s *Store) write(state *State) error {
+	if err := state.Verify(); err != nil {
+		return err
+	}
+	data, err := state.Encode()
+	if err != nil {
+		return err
+	}
+	atomicfile.Sweep(s.path)
+	return atomicfile.Write(s.path, data, 0o644)
+}
+
+// update reads the state file, lets change have it, and writes it back, under
+// the lock. A file that is not there is an empty state.
+func (s *Store) update(ctx context.Context, change func(file *State, found bool) error) error {
+	lock, err := s.lockFile(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	file, found, err := Read(s.path)
+	if err != nil {
+		return err
+	}
+	if err := change(file, found); err != nil {
+		return err
+	}
+	return s.write(file)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// workspaceFile returns the state file's name of a workspace.
+func workspaceFile(name string) string {
+	if name == DefaultWorkspace {
+		return "nxc.state.json"
+	}
+	return "nxc." + name + ".state.json"
+}
+
+// workspaceOf is the reverse of workspaceFile.
+func workspaceOf(file string) (string, bool) {
+	if file == workspaceFile(DefaultWorkspace) {
+		return DefaultWorkspace, true
+	}
+	name, ok := strings.CutPrefix(file, "nxc.")
+	if !ok {
+		return "", false
+	}
+	name, ok = strings.CutSuffix(name, ".state.json")
+	return name, ok && checkWorkspaceName(name) == nil && name != DefaultWorkspace
+}
