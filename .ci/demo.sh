@@ -143,7 +143,7 @@ second=$(nodes)
 [ "$(differing "$first" "$second")" = client3 ] || fail "these nodes differ: $(differing "$first" "$second"); want only client3"
 
 heading "Another line in the server's role: only the server is replaced"
-edit='s/^\( *\)services\.nginx\.enable = true;/&\n\1environment.systemPackages = [ pkgs.jq ];/'
+edit='s/^\( *\)networking\.firewall\.enable = false;/&\n\1environment.systemPackages = [ pkgs.jq ];/'
 mv composition.nix before.nix
 show "sed -i '$edit' composition.nix"
 sed "$edit" before.nix >composition.nix

@@ -55,8 +55,8 @@ func main() {
 		log.Fatal("usage: go run .ci/reference.go FILE")
 	}
 	all := map[string]provider{}
-	for name, declared := range builtin() {
-		described, err := describe(declared)
+	for name, declared := range providers.Builtin() {
+		described, err := describe(declared())
 		if err != nil {
 			log.Fatalf("provider %s: %v", name, err)
 		}
