@@ -58,7 +58,8 @@ type Provider interface {
 
 	// Apply creates, updates or deletes one object. Deleting what is gone
 	// succeeds. The object in the result is what now exists (null: nothing),
-	// also when it failed half-way.
+	// also when it failed half-way. When ctx ends, the operation is asked to
+	// end as soon as it safely can, and its result is still awaited.
 	Apply(ctx context.Context, r ApplyRequest, progress func(Progress)) ApplyResult
 
 	// Find lists all that exists outside and carries the deployment's uuid.
@@ -334,6 +335,9 @@ type ApplyRequest struct {
 type ApplyResult struct {
 	Object      cty.Value // null: nothing
 	Diagnostics Diagnostics
+	// Lost says that the provider ended before it told the result: what exists
+	// now is not known, Object is what was there before, and Find has to tell.
+	Lost bool
 }
 
 // Progress is a sign of life of a running operation.
