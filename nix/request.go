@@ -46,6 +46,9 @@ type Flavour struct {
 // prepare fills in defaults and finds mistakes that need no Nix.
 func (r Request) prepare() (Request, error) {
 	r.System = cmp.Or(r.System, HostSystem())
+	if path, err := filepath.EvalSymlinks(r.Nixpkgs.Path); err == nil && r.Nixpkgs.Path != "" {
+		r.Nixpkgs.Path = path // Nix refuses links to what it was not shown
+	}
 	if len(r.Params) == 0 {
 		r.Params = json.RawMessage("{}")
 	}
