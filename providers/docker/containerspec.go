@@ -1,0 +1,128 @@
+package docker
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/docker/go-units"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// stopTimeout is how long a command may take to end, in seconds.
+const stopTimeout = 10
+
+// spec is the container as the engine takes it.
+func (c containers) spec(want *Container, labels map[string]string) (client.ContainerCreateOptions, error) {
+	var none client.ContainerCreateOptions
+	exposed, bound, err := bindings(want.Ports)
+	if err != nil {
+		return none, sdk.AttributeError("port", "This port cannot be published", err.Error()+".")
+	}
+	memory, err := memoryBytes(want.Memory)
+	if err != nil {
+		return none, err
+	}
+	timeout := stopTimeout
+	o := client.ContainerCreateOptions{
+		Name: want.ContainerName,
+		Config: &container.Config{
+			Hostname: want.Name, Image: want.Image, Cmd: want.Command, Env: environmentOf(*want),
+			Tty: want.TTY, StopSignal: want.StopSignal, StopTimeout: &timeout,
+			Labels: labels, ExposedPorts: exposed,
+		},
+		HostConfig: &container.HostConfig{
+			Binds: bindsOf(*want), Tmpfs: want.Tmpfs, PortBindings: bound,
+			Privileged: want.Privileged, CapAdd: want.Capabilities,
+			Resources: container.Resources{Memory: memory, NanoCPUs: int64(want.CPUs * 1e9)},
+		},
+	}
+	if want.Systemd {
+		c.prepareSystemd(want, &o)
+	}
+	return o, connectTo(want, &o)
+}
+
+// environmentOf are the variables of a container in a fixed order.
+func environmentOf(want Container) []string {
+	env := make([]string, 0, len(want.Env)+1)
+	for _, name := range slices.Sorted(maps.Keys(want.Env)) {
+		env = append(env, name+"="+want.Env[name])
+	}
+	return env
+}
+
+// bindsOf are the mounts and volumes of a container.
+func bindsOf(want Container) []string {
+	access := map[bool]string{true: "ro", false: "rw"}
+	var binds []string
+	for _, m := range want.Mounts {
+		binds = append(binds, m.Source+":"+m.Target+":"+access[m.ReadOnly])
+	}
+	for _, v := range want.Volumes {
+		binds = append(binds, v.Volume+":"+v.Target+":"+access[v.ReadOnly])
+	}
+	return binds
+}
+
+// prepareSystemd adds what a systemd needs to be process 1 of a container
+// without power over the engine's host or over its neighbours: see cgroups.
+// The terminal is what makes its messages appear in the container's log.
+func (c containers) prepareSystemd(want *Container, o *client.ContainerCreateOptions) {
+	h := o.HostConfig
+	h.CgroupnsMode = container.CgroupnsModeHost
+	h.CgroupParent = want.CgroupParent
+	h.Binds = append(h.Binds, c.cgroup.binds(want.CgroupParent)...)
+	h.Tmpfs = map[string]string{"/run": "mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"}
+	maps.Copy(h.Tmpfs, want.Tmpfs)
+	o.Config.Tty = true
+	if want.Env["container"] == "" {
+		o.Config.Env = append(o.Config.Env, "container=docker")
+	}
+	if want.StopSignal == "" {
+		o.Config.StopSignal = "SIGRTMIN+3"
+	}
+}
+
+// connectTo puts the container into its network under its names.
+func connectTo(want *Container, o *client.ContainerCreateOptions) error {
+	if want.Network == "" {
+		if want.IP != "" {
+			return sdk.AttributeError("ip", "A fixed address needs a network", "Set network as well: the engine's default network gives addresses itself.")
+		}
+		return nil
+	}
+	endpoint := &network.EndpointSettings{}
+	if want.Network != "host" && want.Network != "none" && want.Network != "bridge" {
+		endpoint.Aliases = slices.Compact(append([]string{want.Name}, want.Aliases...))
+	}
+	if want.IP != "" {
+		ip, err := netip.ParseAddr(want.IP)
+		if err != nil || !ip.Is4() {
+			return sdk.AttributeError("ip", "This is not an address", fmt.Sprintf("%q is not an IPv4 address, such as 10.89.0.2.", want.IP))
+		}
+		endpoint.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip}
+	}
+	o.HostConfig.NetworkMode = container.NetworkMode(want.Network)
+	o.NetworkingConfig = &network.NetworkingConfig{
+		EndpointsConfig: map[string]*network.EndpointSettings{want.Network: endpoint},
+	}
+	return nil
+}
+
+// memoryBytes reads a limit of memory; "" is none.
+func memoryBytes(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := units.RAMInBytes(text)
+	if err != nil || n < 6<<20 {
+		return 0, sdk.AttributeError("memory", "This is not an amount of memory", fmt.Sprintf("%q is not an amount such as 512M or 2G; the least is 6M.", text))
+	}
+	return n, nil
+}

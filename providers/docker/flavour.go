@@ -1,0 +1,367 @@
+package docker
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+//go:embed nix/*.nix
+var nixFiles embed.FS
+
+// FlavourConfig is the body of a flavour block. The keys of its maps are
+// roles, or nodes where one differs from the others of its role.
+type FlavourConfig struct {
+	Ports        map[string][]string `nxc:"ports,optional" doc:"Role or node to the ports that the host publishes: \"8080:80\", \"127.0.0.1:5353:53/udp\", \"80\" for a port that the engine chooses, \"8080-8089:80\" for one port a node."`
+	Volumes      map[string][]string `nxc:"volumes,optional" doc:"Role or node to what is mounted: \"/path/on/the/host:/path\", \"./beside/the/configuration:/path:ro\", \"name:/path\" for a volume of the deployment."`
+	Subnet       string              `nxc:"subnet,optional" doc:"The network's addresses in CIDR notation; by default the first that are free."`
+	Image        string              `nxc:"image,optional" doc:"Image below the nodes' systems, by default an empty one."`
+	Privileged   []string            `nxc:"privileged,optional" doc:"Roles or nodes with full power over the engine's host."`
+	Capabilities map[string][]string `nxc:"capabilities,optional" doc:"Role or node to capabilities beyond the engine's usual ones. Units with DynamicUser or BindPaths need SYS_ADMIN."`
+	Memory       map[string]string   `nxc:"memory,optional" doc:"Role or node to its limit of memory, such as 512M."`
+	CPUs         map[string]float64  `nxc:"cpus,optional" doc:"Role or node to its limit of processors, such as 1.5."`
+}
+
+// extra is what the flavour's Nix half tells of the composition.
+type extra struct {
+	Ports   map[string][]string `json:"ports"`      // role or node: the composition's dockerPorts
+	Volumes []string            `json:"volumes"`    // its extraVolumes, for every node
+	Shared  map[string][]string `json:"sharedDirs"` // roles to folders that they share through one volume
+}
+
+// Keys of a deployment's resources. A container's key is its node's name.
+const (
+	keyNetwork = "lan"
+	keyImage   = "base"
+	keyShared  = "shared"
+)
+
+// sharedFolder is where the flavour's NixOS module expects the shared volume.
+const sharedFolder = "/var/nxc/shared"
+
+// node is one node of the deployment being laid out.
+type node struct {
+	name  string
+	role  *plugins.Role
+	index int // within its role
+}
+
+// expand lays a composition out: one network, one image, a container a node,
+// and the volumes that they name.
+func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) error {
+	if e.client != nil && !e.endpoint.local() {
+		return sdk.Error("The Docker engine is on another machine",
+			fmt.Sprintf("%s says %s. The nodes mount the store of this machine, so the flavour docker needs an engine here.", e.endpoint.source, e.endpoint.host))
+	}
+	var x extra
+	if len(r.Extra) > 0 {
+		if err := json.Unmarshal(r.Extra, &x); err != nil {
+			return fmt.Errorf("read what the flavour's Nix half returned: %w", err)
+		}
+	}
+	nodes, err := nodesOf(r.Roles)
+	if err != nil {
+		return err
+	}
+	c := &r.Flavour
+	if err := checkKeys(c, nodes); err != nil {
+		return err
+	}
+	ports, err := publish(nodes, c.Ports, x.Ports)
+	if err != nil {
+		return err
+	}
+	subnet, addresses, err := e.addresses(r, nodes)
+	if err != nil {
+		return err
+	}
+	sdk.Add(out, "docker_network", keyNetwork, Network{Name: keyNetwork, Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()})
+	if c.Image == "" {
+		sdk.Add(out, "docker_image", keyImage, Image{Name: keyImage})
+	}
+	attached, err := e.attach(nodes, c.Volumes, x, out)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		want := containerOf(n, c, nodes)
+		want.Ports, want.IP = ports[n.name], addresses[n.name].String()
+		attached.add(n, &want)
+		added := sdk.Add(out, "docker_container", n.name, want).Ref("network", "docker_network", keyNetwork, "id")
+		if c.Image == "" {
+			added.Ref("image", "docker_image", keyImage, "reference")
+		}
+		for i, name := range attached.volumes[n.name] {
+			added.Ref(fmt.Sprintf("volume[%d].volume", i), "docker_volume", name, "volume_name")
+		}
+		out.Node(plugins.ExpandedNode{
+			Name: n.name, Role: n.role.Name, Index: n.index, System: n.role.System,
+			Resource: plugins.ResourceKey{Type: "docker_container", Key: n.name}, Address: "address",
+		})
+	}
+	return nil
+}
+
+// nodesOf lists the nodes of all roles, in order.
+func nodesOf(roles []plugins.Role) ([]node, error) {
+	var nodes []node
+	for i := range roles {
+		role := &roles[i]
+		if role.Rest {
+			return nil, sdk.Error(fmt.Sprintf("Role %s cannot take the rest of the nodes", role.Name),
+				fmt.Sprintf("A Docker engine makes as many nodes as it is asked for. Give their number: roles = { %s = %d }.", role.Name, max(role.Min, 1)))
+		}
+		for index, name := range role.Nodes {
+			nodes = append(nodes, node{name: name, role: role, index: index})
+		}
+	}
+	return nodes, nil
+}
+
+// checkKeys makes sure that every key names a role or a node. The composition's
+// own ports and volumes may name roles that have no nodes today.
+func checkKeys(c *FlavourConfig, nodes []node) error {
+	var known []string
+	for _, n := range nodes {
+		known = append(known, n.role.Name, n.name)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	maps := []struct {
+		attribute string
+		keys      []string
+	}{
+		{"ports", keysOf(c.Ports)}, {"volumes", keysOf(c.Volumes)}, {"privileged", c.Privileged},
+		{"capabilities", keysOf(c.Capabilities)}, {"memory", keysOf(c.Memory)}, {"cpus", keysOf(c.CPUs)},
+	}
+	for _, m := range maps {
+		for _, key := range m.keys {
+			if !slices.Contains(known, key) {
+				return sdk.AttributeError(m.attribute, fmt.Sprintf("There is no role or node %q", key),
+					fmt.Sprintf("The composition has: %s.", strings.Join(known, ", ")))
+			}
+		}
+	}
+	return nil
+}
+
+func keysOf[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// of returns what a map says of a node: of itself, or else of its role.
+func of[V any](m map[string]V, n node) V {
+	if v, ok := m[n.name]; ok {
+		return v
+	}
+	return m[n.role.Name]
+}
+
+// containerOf is the container of a node, but for what it shares with others.
+func containerOf(n node, c *FlavourConfig, nodes []node) Container {
+	system := n.role.System
+	want := Container{
+		Name:    n.name,
+		Image:   c.Image,
+		Command: []string{system + "/init"},
+		Env:     map[string]string{"PATH": "/run/wrappers/bin:" + system + "/sw/bin:" + system + "/sw/sbin"},
+		Systemd: true,
+		Mounts:  []Mount{{Source: "/nix/store", Target: "/nix/store", ReadOnly: true}},
+		// NixOS keeps its setuid programs there.
+		Tmpfs:        map[string]string{"/run/wrappers": "exec,suid,mode=755"},
+		Privileged:   slices.Contains(c.Privileged, n.name) || slices.Contains(c.Privileged, n.role.Name),
+		Capabilities: of(c.Capabilities, n),
+		Memory:       of(c.Memory, n),
+		CPUs:         of(c.CPUs, n),
+	}
+	// The role's name means all its nodes, unless a node is called so.
+	if !slices.ContainsFunc(nodes, func(o node) bool { return o.name == n.role.Name }) {
+		want.Aliases = []string{n.role.Name}
+	}
+	return want
+}
+
+// publish gives each node its ports. What the configuration says of a node or
+// its role wins over what the composition says.
+func publish(nodes []node, configured, composed map[string][]string) (map[string][]Port, error) {
+	ports := map[string][]Port{}
+	type holding struct {
+		port Port
+		node string
+	}
+	var taken []holding
+	for _, n := range nodes {
+		specs, from, index := configured[n.name], "ports", 0
+		if specs == nil {
+			specs, index = configured[n.role.Name], n.index
+		}
+		if specs == nil {
+			specs, from, index = of(composed, n), "", n.index
+		}
+		for _, spec := range specs {
+			r, err := parsePort(spec)
+			if err != nil {
+				return nil, portError(from, fmt.Sprintf("%q is not a port to publish", spec),
+					fmt.Sprintf("%s. Write HOST:CONTAINER, such as \"8080:80\".", err))
+			}
+			p, ok := r.nth(index)
+			if !ok {
+				return nil, tooFewPorts(from, spec, n, r)
+			}
+			for _, other := range taken {
+				if p.collides(other.port) {
+					return nil, portError(from, fmt.Sprintf("Port %d of the host is published twice", p.Host),
+						fmt.Sprintf("Both %s and %s publish %s. Give one of them another port.", other.node, n.name, p.claim()))
+				}
+			}
+			taken = append(taken, holding{p, n.name})
+			ports[n.name] = append(ports[n.name], p)
+		}
+	}
+	return ports, nil
+}
+
+// portError is about the configuration's ports, or about the composition's
+// when from is "".
+func portError(from, summary, detail string) error {
+	if from == "" {
+		return sdk.Error(summary, "In the composition's dockerPorts: "+detail)
+	}
+	return sdk.AttributeError(from, summary, detail)
+}
+
+func tooFewPorts(from, spec string, n node, r portRange) error {
+	nodes, p := n.role.Nodes, r.port
+	return portError(from, fmt.Sprintf("%q cannot be published for every node of %s", spec, n.role.Name),
+		fmt.Sprintf("The role has %d nodes, and a port of the host leads to one. Name the node (%s = [%q]), give a port for each (\"%d-%d:%d\"), or let the engine choose (\"%d\").",
+			len(nodes), nodes[0], spec, p.Host, p.Host+int64(len(nodes))-1, p.Container, p.Container))
+}
+
+// addresses chooses the subnet and every node's address. What the deployment
+// has already it keeps.
+func (e *engine) addresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (netip.Prefix, map[string]netip.Addr, error) {
+	deployment := r.Composition + "::" + r.Label
+	subnet, err := e.subnet(r, deployment, len(nodes))
+	if err != nil {
+		return netip.Prefix{}, nil, err
+	}
+	e.reserve(deployment, subnet)
+	prior, err := sdk.Prior[Container](r.ExpandRequest, "docker_container")
+	if err != nil {
+		return netip.Prefix{}, nil, err
+	}
+	had := map[string]netip.Addr{}
+	for key, c := range prior {
+		if a, err := netip.ParseAddr(c.IP); err == nil {
+			had[key] = a
+		}
+	}
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.name
+	}
+	given, err := assign(subnet, names, had)
+	if err != nil {
+		return netip.Prefix{}, nil, sdk.AttributeError("subnet", "The network is too small",
+			fmt.Sprintf("%s. Set a larger subnet, such as %s; every node is then created anew.", err, larger(subnet)))
+	}
+	return subnet, given, nil
+}
+
+// larger is a subnet around p with room for four times as many nodes.
+func larger(p netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(p.Addr(), max(p.Bits()-2, 8)).Masked()
+}
+
+func (e *engine) subnet(r sdk.ExpandRequest[FlavourConfig], deployment string, nodes int) (netip.Prefix, error) {
+	if r.Flavour.Subnet != "" {
+		return parseSubnet(r.Flavour.Subnet)
+	}
+	prior, err := sdk.Prior[Network](r.ExpandRequest, "docker_network")
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if p, err := netip.ParsePrefix(prior[keyNetwork].Subnet); err == nil {
+		return p, nil
+	}
+	p, err := e.subnetFor(deployment, nodes)
+	if err != nil {
+		return p, sdk.AttributeError("subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses.", err))
+	}
+	return p, nil
+}
+
+// attachments are what nodes mount beside the store.
+type attachments struct {
+	mounts  map[string][]Mount
+	targets map[string][]VolumeMount // volumes still without their names
+	volumes map[string][]string      // keys of the docker_volumes, one for each target
+}
+
+func (a attachments) add(n node, want *Container) {
+	want.Mounts = append(want.Mounts, a.mounts[n.name]...)
+	want.Volumes = a.targets[n.name]
+}
+
+// attach reads the volumes of each node, the composition's and the
+// configuration's, and adds those that the deployment is to have.
+func (e *engine) attach(nodes []node, configured map[string][]string, x extra, out *sdk.Expansion) (attachments, error) {
+	a := attachments{map[string][]Mount{}, map[string][]VolumeMount{}, map[string][]string{}}
+	named := map[string]bool{}
+	for _, n := range nodes {
+		specs := slices.Concat(x.Volumes, of(configured, n))
+		if len(of(x.Shared, n)) > 0 {
+			specs = append(specs, keyShared+":"+sharedFolder)
+		}
+		for _, spec := range specs {
+			source, target, access, err := parseVolume(spec)
+			if err != nil {
+				return a, sdk.AttributeError("volumes", fmt.Sprintf("%q is not a volume", spec), err.Error()+".")
+			}
+			if strings.HasPrefix(source, ".") {
+				source = filepath.Join(e.project, source)
+			}
+			if strings.HasPrefix(source, "/") {
+				a.mounts[n.name] = append(a.mounts[n.name], Mount{Source: source, Target: target, ReadOnly: access == "ro"})
+				continue
+			}
+			a.targets[n.name] = append(a.targets[n.name], VolumeMount{Volume: source, Target: target, ReadOnly: access == "ro"})
+			a.volumes[n.name] = append(a.volumes[n.name], source)
+			named[source] = true
+		}
+	}
+	for _, name := range keysOf(named) {
+		sdk.Add(out, "docker_volume", name, Volume{Name: name})
+	}
+	return a, nil
+}
+
+// parseVolume reads SOURCE:TARGET[:ro].
+func parseVolume(spec string) (source, target, access string, err error) {
+	parts := strings.Split(spec, ":")
+	if len(parts) == 2 {
+		parts = append(parts, "rw")
+	}
+	switch {
+	case len(parts) != 3 || parts[0] == "" || parts[2] != "ro" && parts[2] != "rw":
+		err = fmt.Errorf("write SOURCE:TARGET, or SOURCE:TARGET:ro for one that cannot be written to")
+	case !strings.HasPrefix(parts[1], "/"):
+		err = fmt.Errorf("the target %q is not an absolute path inside the node", parts[1])
+	default:
+		source, target, access = parts[0], parts[1], parts[2]
+	}
+	return source, target, access, err
+}

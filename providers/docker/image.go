@@ -1,0 +1,209 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Image is an image of the engine.
+type Image struct {
+	Name      string            `nxc:"name,required,replace" doc:"The image's own name. The engine knows it by reference."`
+	Archive   string            `nxc:"archive,optional,replace" doc:"Tar archive of the root file system, compressed or not, relative to the configuration. Without it the image is empty."`
+	Labels    map[string]string `nxc:"labels,optional,replace" doc:"Labels beside nxc's own."`
+	Reference string            `nxc:"reference,computed" doc:"Name and tag in the engine."`
+	ID        string            `nxc:"id,computed" doc:"The engine's identifier."`
+}
+
+// images handles docker_image.
+type images struct{ *engine }
+
+func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error {
+	labels, err := marks(op, "docker_image", want.Name, want.Labels, want)
+	if err != nil {
+		return err
+	}
+	content, err := i.open(op, want)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	repository := strings.ToLower(strings.TrimSuffix(outsideName(op, want.Name), "-"+shortAttempt(op)))
+	reference := "nxc/" + repository + ":" + shortAttempt(op)
+	answer, err := i.client.ImageImport(ctx, client.ImageImportSource{Source: content, SourceName: "-"}, reference,
+		client.ImageImportOptions{Message: "made by nxc", Changes: labelChanges(labels)})
+	if err != nil {
+		return fmt.Errorf("import image %s: %w", reference, err)
+	}
+	defer answer.Close()
+	if err := lastError(answer); err != nil {
+		return fmt.Errorf("import image %s: %w", reference, err)
+	}
+	seen, err := i.client.ImageInspect(ctx, reference)
+	if err != nil {
+		want.Reference = reference // it is there, and must not be forgotten
+		return fmt.Errorf("read the new image %s: %w", reference, err)
+	}
+	want.ID, want.Reference = seen.ID, reference
+	return nil
+}
+
+// open returns the content to import, which reports how far it was read.
+func (i images) open(op sdk.Operation, want *Image) (io.ReadCloser, error) {
+	if want.Archive == "" {
+		op.Phase("making an empty image")
+		return io.NopCloser(bytes.NewReader(make([]byte, 1024))), nil // the end of a tar archive
+	}
+	path := want.Archive
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(i.project, path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, sdk.AttributeError("archive", "The archive cannot be read", err.Error()+".")
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, sdk.AttributeError("archive", "The archive cannot be read", err.Error()+".")
+	}
+	return &counted{File: f, op: op, total: info.Size()}, nil
+}
+
+// counted is a file that reports how much of it was read.
+type counted struct {
+	*os.File
+	op          sdk.Operation
+	done, total int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.File.Read(p)
+	before := c.done
+	c.done += int64(n)
+	const step = 4 << 20
+	if before/step != c.done/step || before == 0 || errors.Is(err, io.EOF) {
+		c.op.Report(plugins.Progress{Phase: "importing the image", Done: c.done, Expected: c.total, Unit: "bytes"})
+	}
+	return n, err
+}
+
+// labelChanges are the labels as Dockerfile instructions, in which quotes,
+// backslashes and dollars mean something.
+func labelChanges(labels map[string]string) []string {
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`)
+	changes := make([]string, 0, len(labels))
+	for name, value := range labels {
+		changes = append(changes, fmt.Sprintf(`LABEL "%s"="%s"`, quote.Replace(name), quote.Replace(value)))
+	}
+	slices.Sort(changes)
+	return changes
+}
+
+// lastError reads an answer that is a stream of messages, one of which may be
+// an error.
+func lastError(answer io.Reader) error {
+	for d := json.NewDecoder(answer); ; {
+		var message struct{ Error string }
+		err := d.Decode(&message)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case message.Error != "":
+			return errors.New(message.Error)
+		}
+	}
+}
+
+func (i images) Read(ctx context.Context, op sdk.Operation, have *Image) (bool, error) {
+	seen, err := i.seek(ctx, op, have)
+	if seen == nil || err != nil {
+		return false, err
+	}
+	have.observe(*seen)
+	return true, nil
+}
+
+// observe takes over what the engine says of the image.
+func (w *Image) observe(seen image.Summary) {
+	w.ID = seen.ID
+	for _, tag := range seen.RepoTags {
+		if strings.HasPrefix(tag, "nxc/") {
+			w.Reference = tag
+		}
+	}
+}
+
+// seek returns the image that have stands for, nil when it is gone.
+func (i images) seek(ctx context.Context, op sdk.Operation, have *Image) (*image.Summary, error) {
+	if have.ID == "" && op.Attempt == "" {
+		return nil, nil
+	}
+	list, err := i.client.ImageList(ctx, client.ImageListOptions{All: true, Filters: ofDeployment(op, "docker_image", have.ID == "")})
+	if err != nil {
+		return nil, fmt.Errorf("look for image %s: %w", have.Name, err)
+	}
+	for n := range list.Items {
+		if have.ID == "" || list.Items[n].ID == have.ID {
+			return &list.Items[n], nil
+		}
+	}
+	return nil, nil
+}
+
+func (i images) Delete(ctx context.Context, op sdk.Operation, have *Image) error {
+	seen, err := i.seek(ctx, op, have)
+	if seen == nil || err != nil {
+		return err
+	}
+	if !ours(op, "docker_image", seen.Labels) {
+		return notOurs("image", have.Reference, seen.ID, seen.Labels)
+	}
+	op.Phase("removing the image")
+	_, err = i.client.ImageRemove(ctx, seen.ID, client.ImageRemoveOptions{PruneChildren: true, Force: len(seen.RepoTags) > 1})
+	switch {
+	case err == nil, errdefs.IsNotFound(err):
+		return nil
+	case errdefs.IsConflict(err):
+		return sdk.Error(fmt.Sprintf("Image %s is in use", have.Reference),
+			fmt.Sprintf("%s. Remove the containers that nxc did not make from it (docker ps -a --filter ancestor=%s), then destroy again.", err, have.Reference))
+	}
+	return fmt.Errorf("remove image %s: %w", have.Reference, err)
+}
+
+func (i images) Find(ctx context.Context, op sdk.Operation) ([]sdk.Found[Image], error) {
+	list, err := i.client.ImageList(ctx, client.ImageListOptions{All: true, Filters: ofDeployment(op, "docker_image", false)})
+	if err != nil {
+		return nil, fmt.Errorf("find images: %w", err)
+	}
+	var found []sdk.Found[Image]
+	for _, seen := range list.Items {
+		f := sdk.Found[Image]{Address: seen.Labels[labelAddress], Attempt: seen.Labels[labelAttempt], Complete: true}
+		if err := askedFor(seen.Labels, &f.Object); err != nil {
+			return nil, err
+		}
+		f.Object.observe(seen)
+		found = append(found, f)
+	}
+	slices.SortFunc(found, func(a, b sdk.Found[Image]) int { return strings.Compare(a.Object.ID, b.Object.ID) })
+	return found, nil
+}

@@ -1,0 +1,185 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// start starts a container, waits until its system is up, and takes over what
+// the engine then says of it. It returns a warning when units failed.
+func (c containers) start(ctx context.Context, op sdk.Operation, have *Container) error {
+	op.Phase("starting the container")
+	if _, err := c.client.ContainerStart(ctx, have.ID, client.ContainerStartOptions{}); err != nil {
+		return c.explainStart(ctx, have, err)
+	}
+	var warning error
+	if have.Systemd {
+		if err := c.awaitSystemd(ctx, op, have); err != nil {
+			var d plugins.Diagnostics
+			if !errors.As(err, &d) || d.HasErrors() {
+				return c.withLog(ctx, have, err)
+			}
+			warning = err
+		}
+	}
+	seen, err := c.client.ContainerInspect(ctx, have.ID, client.ContainerInspectOptions{})
+	if err != nil {
+		return fmt.Errorf("read container %s: %w", have.ContainerName, err)
+	}
+	have.observe(&seen.Container)
+	if !have.Running {
+		return c.withLog(ctx, have, sdk.Error(fmt.Sprintf("%s ended at once", have.Name),
+			fmt.Sprintf("Its command exited with status %d.", seen.Container.State.ExitCode)))
+	}
+	return warning
+}
+
+// explainStart says why a container did not start.
+func (c containers) explainStart(ctx context.Context, have *Container, err error) error {
+	if explained := c.explainPort(ctx, have, err); explained != err {
+		return explained
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "Address already in use"):
+		return sdk.AttributeError("ip", fmt.Sprintf("The address %s is taken", have.IP),
+			"Another container of the network has it. Find it with docker network inspect, or leave ip out.")
+	case strings.Contains(text, "no such file or directory") && len(have.Command) > 0:
+		return sdk.Error(fmt.Sprintf("%s cannot be started", have.Name),
+			fmt.Sprintf("The container does not see %s: %s. The engine must be on the machine where the system was built, because it mounts that machine's files.", have.Command[0], text))
+	}
+	return fmt.Errorf("start container %s: %w", have.ContainerName, err)
+}
+
+// awaitSystemd waits until the systemd inside has done what it does at boot.
+func (c containers) awaitSystemd(ctx context.Context, op sdk.Operation, have *Container) error {
+	op.Phase("waiting for systemd")
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		wait := c.client.ContainerWait(ctx, have.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+		select {
+		case r := <-wait.Result:
+			cancel(fmt.Errorf("the container stopped with status %d", r.StatusCode))
+		case <-ctx.Done():
+		}
+	}()
+	last := "nothing"
+	for pause := 30 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		state, err := c.systemState(ctx, have)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return err
+		case state == "running":
+			return nil
+		case state == "degraded":
+			return c.warnDegraded(ctx, have)
+		case state == "no systemctl":
+			op.Log(have.Name + " has no systemctl on its PATH, so nothing tells when it is up")
+			return nil
+		case state == "maintenance":
+			return sdk.Error(fmt.Sprintf("%s is in maintenance mode", have.Name), "Its systemd entered rescue or emergency mode.")
+		case state != "":
+			last = state
+		}
+		select {
+		case <-ctx.Done():
+			return sdk.Error(fmt.Sprintf("%s did not come up", have.Name),
+				fmt.Sprintf("Waited for its systemd to be running, and it was last seen %q: %s.%s", last, context.Cause(ctx), c.pendingJobs(ctx, have)))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// systemState asks systemd how far it is, and lets it wait for its own jobs
+// once it answers. While it does not answer yet, the state is "offline" or "".
+func (c containers) systemState(ctx context.Context, have *Container) (string, error) {
+	out, exit, err := c.run(ctx, have.ID, "systemctl", "is-system-running", "--wait")
+	state, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
+	if err == nil && (exit == 126 || exit == 127) && strings.Contains(out, "exec") {
+		return "no systemctl", nil
+	}
+	if len(strings.Fields(state)) > 1 { // a complaint, not a state
+		state = ""
+	}
+	return state, err
+}
+
+// warnDegraded names the units that failed.
+func (c containers) warnDegraded(ctx context.Context, have *Container) error {
+	out, _, _ := c.run(ctx, have.ID, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager")
+	var units []string
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			units = append(units, fields[0])
+		}
+	}
+	return sdk.Warn(fmt.Sprintf("%s is up, but units failed: %s", have.Name, strings.Join(units, ", ")),
+		fmt.Sprintf("See why with: nxc exec %s -- systemctl status %s", have.Name, strings.Join(units, " ")))
+}
+
+// pendingJobs tells what systemd still waits for.
+func (c containers) pendingJobs(ctx context.Context, have *Container) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	out, exit, err := c.run(ctx, have.ID, "systemctl", "list-jobs", "--no-legend", "--no-pager")
+	if err != nil || exit != 0 || strings.TrimSpace(out) == "" {
+		return ""
+	}
+	return " Its pending jobs:\n" + strings.TrimSpace(out)
+}
+
+// withLog adds the last lines of a container's log to an error.
+func (c containers) withLog(ctx context.Context, have *Container, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	lines, logErr := c.tail(ctx, have.ID, have.TTY || have.Systemd, 15)
+	if logErr != nil || len(lines) == 0 {
+		return err
+	}
+	var d plugins.Diagnostics
+	if !errors.As(err, &d) || len(d) == 0 {
+		return fmt.Errorf("%w\nthe last lines of its log:\n%s", err, strings.Join(lines, "\n"))
+	}
+	detail := strings.TrimSpace(d[0].Detail + "\nThe last lines of its log:\n" + strings.Join(lines, "\n"))
+	return sdk.Error(d[0].Summary, detail)
+}
+
+// tail returns the last lines of a container's log.
+func (e *engine) tail(ctx context.Context, id string, tty bool, n int) ([]string, error) {
+	log, err := e.client.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	var text bytes.Buffer
+	if tty {
+		_, err = io.Copy(&text, log)
+	} else {
+		_, err = stdcopy.StdCopy(&text, &text, log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSpace(strings.ReplaceAll(text.String(), "\r", "")), "\n"), nil
+}
+
+// run executes a program in a container and returns what it printed.
+func (e *engine) run(ctx context.Context, id string, command ...string) (out string, exit int, err error) {
+	var text bytes.Buffer
+	exit, err = e.exec(ctx, id, plugins.Process{Command: command, Stdout: &text, Stderr: &text})
+	return text.String(), exit, err
+}

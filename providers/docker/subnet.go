@@ -1,0 +1,176 @@
+package docker
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// pools are the addresses from which subnets are taken, in order.
+func pools() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("10.89.0.0/16"),
+		netip.MustParsePrefix("10.90.0.0/15"),
+		netip.MustParsePrefix("10.92.0.0/14"),
+		netip.MustParsePrefix("172.28.0.0/14"),
+		netip.MustParsePrefix("192.168.128.0/17"),
+		netip.MustParsePrefix("198.18.0.0/15"),
+	}
+}
+
+// subnetFor returns the subnet of a deployment that has none yet: the first
+// that overlaps nothing we saw and nothing that another deployment of this
+// process took. Asked again, it gives the same answer.
+func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	width := subnetWidth(nodes)
+	if p, ok := e.chosen[deployment]; ok && p.Bits() <= width {
+		return p, nil
+	}
+	taken := slices.Clone(e.taken)
+	for name, p := range e.chosen {
+		if name != deployment {
+			taken = append(taken, p)
+		}
+	}
+	p, ok := firstFree(pools(), taken, width)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("no subnet /%d is free", width)
+	}
+	if e.chosen == nil {
+		e.chosen = map[string]netip.Prefix{}
+	}
+	e.chosen[deployment] = p
+	return p, nil
+}
+
+// reserve remembers that a deployment holds a subnet, so that no other gets it.
+func (e *engine) reserve(deployment string, p netip.Prefix) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.chosen == nil {
+		e.chosen = map[string]netip.Prefix{}
+	}
+	e.chosen[deployment] = p
+}
+
+// subnetWidth is the prefix length that holds nodes and leaves room to grow.
+func subnetWidth(nodes int) int {
+	return min(24, 32-bits.Len(uint(2*nodes+3)))
+}
+
+// firstFree returns the first subnet of the given width in pools that overlaps
+// none of taken.
+func firstFree(pools, taken []netip.Prefix, width int) (netip.Prefix, bool) {
+	for _, pool := range pools {
+		for a := pool.Addr(); pool.Contains(a); {
+			p := netip.PrefixFrom(a, width)
+			if pool.Bits() <= width && !slices.ContainsFunc(taken, p.Overlaps) {
+				return p, true
+			}
+			next, ok := offset(a, 1<<(32-width))
+			if !ok {
+				break
+			}
+			a = next
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// offset is the address n after a; false beyond the last.
+func offset(a netip.Addr, n uint64) (netip.Addr, bool) {
+	b := a.As4()
+	v := uint64(binary.BigEndian.Uint32(b[:])) + n
+	if v > 0xffffffff {
+		return netip.Addr{}, false
+	}
+	binary.BigEndian.PutUint32(b[:], uint32(v))
+	return netip.AddrFrom4(b), true
+}
+
+// assign gives every name an address of subnet: the one that it has, if it is
+// of this subnet and not another's; else the first that is free, preferring
+// those that no name had. The first address is the gateway's, the last one the
+// broadcast's. It fails when the subnet is full.
+func assign(subnet netip.Prefix, names []string, prior map[string]netip.Addr) (map[string]netip.Addr, error) {
+	size := uint64(1) << (32 - subnet.Bits())
+	usable := func(a netip.Addr) bool {
+		last, _ := offset(subnet.Addr(), size-1)
+		gateway, _ := offset(subnet.Addr(), 1)
+		return subnet.Contains(a) && a != subnet.Addr() && a != gateway && a != last
+	}
+	given := make(map[string]netip.Addr, len(names))
+	used := map[netip.Addr]bool{}
+	for _, name := range names {
+		if a, ok := prior[name]; ok && usable(a) && !used[a] {
+			given[name], used[a] = a, true
+		}
+	}
+	leaving := map[netip.Addr]bool{}
+	for _, a := range prior {
+		leaving[a] = true
+	}
+	free := func(avoid map[netip.Addr]bool) (netip.Addr, bool) {
+		for n := uint64(2); n+1 < size; n++ {
+			if a, _ := offset(subnet.Addr(), n); !used[a] && !avoid[a] {
+				return a, true
+			}
+		}
+		return netip.Addr{}, false
+	}
+	for _, name := range names {
+		if _, ok := given[name]; ok {
+			continue
+		}
+		a, ok := free(leaving)
+		if !ok {
+			a, ok = free(nil)
+		}
+		if !ok {
+			return nil, fmt.Errorf("%s has no address left for %s", subnet, name)
+		}
+		given[name], used[a] = a, true
+	}
+	return given, nil
+}
+
+// hostRoutes are the subnets that this machine has routes to.
+func hostRoutes() []netip.Prefix {
+	f, err := os.Open("/proc/net/route")
+	if err != nil {
+		return nil // not Linux: the engine refuses what overlaps
+	}
+	defer f.Close()
+	return parseRoutes(f)
+}
+
+// parseRoutes reads /proc/net/route, whose numbers are in the machine's own
+// byte order.
+func parseRoutes(r io.Reader) []netip.Prefix {
+	var routes []netip.Prefix
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 8 {
+			continue
+		}
+		to, err1 := strconv.ParseUint(fields[1], 16, 32)
+		mask, err2 := strconv.ParseUint(fields[7], 16, 32)
+		width := bits.OnesCount32(uint32(mask))
+		if err1 != nil || err2 != nil || width == 0 {
+			continue // the heading, or a default route
+		}
+		var a [4]byte
+		binary.NativeEndian.PutUint32(a[:], uint32(to))
+		routes = append(routes, netip.PrefixFrom(netip.AddrFrom4(a), width).Masked())
+	}
+	return routes
+}
