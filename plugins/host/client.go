@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,10 @@ func (c *Client) Schema(ctx context.Context) (*plugins.Schema, plugins.Diagnosti
 	s, d := c.Client.Schema(ctx)
 	if d.HasErrors() {
 		return nil, c.ifSilent(ctx, "Schema", c.options.SchemaTimeout, d)
+	}
+	if s.Provider != c.options.Name {
+		return nil, plugins.NewError(fmt.Sprintf("%s is the plugin of another provider", c.options.Path),
+			fmt.Sprintf("It was expected to be provider %s and says that it is %q. A plugin's program is called nxc-provider-NAME.", c.options.Name, s.Provider))
 	}
 	if c.options.Cache != "" && c.options.Schema == nil {
 		// A cache that cannot be written costs time and nothing else.
