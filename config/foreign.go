@@ -1,0 +1,54 @@
+package config
+
+import "github.com/hashicorp/hcl/v2"
+
+// foreign is something that a person may bring from Terraform, and what nxc
+// does instead.
+type foreign struct {
+	name    string
+	instead string
+}
+
+// foreignBlock is a foreign thing that is a block.
+type foreignBlock struct {
+	hcl.BlockHeaderSchema
+	foreign
+}
+
+func foreignOf(instead, name string, labels ...string) foreignBlock {
+	return foreignBlock{hcl.BlockHeaderSchema{Type: name, LabelNames: labels}, foreign{name, instead}}
+}
+
+// foreignBlocks stand at the top of Terraform's files.
+func foreignBlocks() []foreignBlock {
+	return []foreignBlock{
+		foreignOf("Settings stand in a block called nxc: nxc { required_version = \">= 0.1\" }.", "terraform"),
+		foreignOf("The name is reserved. What is used again and again is a composition, and all *.nxc.hcl files of a folder are one configuration.", "module", "name"),
+		foreignOf("A resource that got another name is destroyed and created again.", "moved"),
+		foreignOf("A resource whose block is gone is destroyed.", "removed"),
+		foreignOf("What nxc did not create it does not manage; a data block can read it.", "import"),
+		foreignOf("Put a precondition or postcondition into a resource's lifecycle block, or a test into the composition's testScript.", "check", "name"),
+		foreignOf("Nothing secret is written to the state: mark a variable with sensitive = true.", "ephemeral", "type", "name"),
+	}
+}
+
+// foreignSettings stand in Terraform's block of settings.
+func foreignSettings() []foreignBlock {
+	return []foreignBlock{
+		foreignOf("The state is nxc.state.json beside the configuration, meant to be committed with it.", "backend", "type"),
+		foreignOf("The state is nxc.state.json beside the configuration, meant to be committed with it.", "cloud"),
+		foreignOf("A resource's type names its provider: docker_network belongs to the provider docker. The versions of providers that are not part of nxc are pinned in .nxc.lock.hcl.", "required_providers"),
+	}
+}
+
+// foreignParts stand in Terraform's resources.
+func foreignParts() []foreignBlock {
+	return []foreignBlock{
+		foreignOf("What runs inside a node belongs into the composition, as a systemd unit; `nxc exec` runs a command by hand.", "provisioner", "type"),
+		foreignOf("A node is reached through its provider: `nxc connect`, `nxc exec` and `nxc cp` need no address and no key.", "connection"),
+	}
+}
+
+func (d *decoder) refuseForeign(r hcl.Range, f foreign) {
+	d.add(errorAt(r, "Not a block of nxc", "nxc has no block called %q. %s", f.name, f.instead))
+}

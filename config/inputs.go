@@ -1,0 +1,303 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/internal/marks"
+)
+
+// InputPrefix begins the environment variables that give variables their values.
+const InputPrefix = "NXC_VAR_"
+
+// automaticFiles are read from the configuration's folder when they are there.
+func automaticFiles() []string { return []string{"nxc.vars.hcl", "nxc.vars.json"} }
+
+// InputOptions says where variables get their values from. Later ones win:
+// Environ, then nxc.vars.hcl and nxc.vars.json in the folder, then Arguments
+// in their order.
+type InputOptions struct {
+	Environ   []string // NAME=value, as os.Environ
+	Arguments []InputArgument
+}
+
+// InputArgument is a -var or -var-file on the command line.
+type InputArgument struct {
+	File bool   // Text is the path of a file, otherwise NAME=value
+	Text string // a path is relative to the working directory
+}
+
+// input is a value for a variable that has not been converted yet.
+type input struct {
+	value cty.Value
+	from  string // such as "-var", for messages
+	at    *hcl.Range
+}
+
+// collector gathers the values of variables from all places.
+type collector struct {
+	*Config
+	given map[string]input
+	diags hcl.Diagnostics
+}
+
+// Inputs gives every variable its value. Sensitive ones are marked with
+// marks.Sensitive. What is missing, unknown or wrong is reported at once.
+func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) {
+	in := &collector{Config: c, given: map[string]input{}}
+	in.environment(o.Environ)
+	for _, name := range automaticFiles() {
+		path := filepath.Join(c.Dir, name)
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			in.file(path)
+		}
+	}
+	for _, argument := range o.Arguments {
+		if argument.File {
+			in.file(argument.Text)
+		} else {
+			in.argument(argument.Text)
+		}
+	}
+	values := map[string]cty.Value{}
+	for _, name := range slices.Sorted(maps.Keys(c.Variables)) {
+		values[name] = in.value(c.Variables[name])
+	}
+	in.missing()
+	if !in.diags.HasErrors() {
+		in.validate(values)
+	}
+	return values, in.diags
+}
+
+// environment reads NXC_VAR_name. One that names no variable may be meant for
+// another folder: only a likely slip is mentioned.
+func (in *collector) environment(environ []string) {
+	for _, pair := range environ {
+		name, text, _ := strings.Cut(pair, "=")
+		name, ok := strings.CutPrefix(name, InputPrefix)
+		if !ok {
+			continue
+		}
+		if v := in.Variables[name]; v != nil {
+			in.text(v, text, InputPrefix+name)
+			continue
+		}
+		if near := Nearest(name, in.variableNames()); near != "" {
+			in.diags = append(in.diags, &hcl.Diagnostic{
+				Severity: hcl.DiagWarning,
+				Summary:  "Unknown variable in the environment",
+				Detail:   fmt.Sprintf("%s%s is set, but there is no variable %q. Did you mean %s%s?", InputPrefix, name, name, InputPrefix, near),
+			})
+		}
+	}
+}
+
+func (in *collector) variableNames() []string { return slices.Sorted(maps.Keys(in.Variables)) }
+
+// argument reads NAME=value of a -var.
+func (in *collector) argument(text string) {
+	name, value, ok := strings.Cut(text, "=")
+	name = strings.TrimSpace(name)
+	if !ok || name == "" {
+		in.diags = append(in.diags, failure("Not a variable", "-var %q gives no variable a value. Write -var 'NAME=VALUE'.", text)...)
+		return
+	}
+	if v := in.Variables[name]; v != nil {
+		in.text(v, value, "-var "+name)
+		return
+	}
+	in.diags = append(in.diags, failure("Unknown variable", "-var %s gives a value to a variable that no block declares.%s", name, in.orDeclare(name))...)
+}
+
+func (in *collector) orDeclare(name string) string {
+	if hint := DidYouMean(name, in.variableNames()); hint != "" {
+		return hint
+	}
+	if !hclsyntax.ValidIdentifier(name) {
+		return ""
+	}
+	return fmt.Sprintf(" Declare it: variable %q {}.", name)
+}
+
+// text reads a value that stands outside of any file: literally where a string
+// will do, otherwise as an expression.
+func (in *collector) text(v *Variable, text, from string) {
+	if !v.typed || v.Type.IsPrimitiveType() {
+		in.given[v.Name] = input{value: cty.StringVal(text), from: from}
+		return
+	}
+	name := "<" + from + ">"
+	in.Files[name] = &hcl.File{Bytes: []byte(text), Body: hcl.EmptyBody()}
+	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
+	if diags.HasErrors() {
+		in.diags = append(in.diags, diags...)
+		in.given[v.Name] = input{value: cty.DynamicVal, from: from}
+		return
+	}
+	in.expression(v.Name, expr, from)
+}
+
+// file reads the attributes of a file of variables.
+func (in *collector) file(path string) {
+	source, diags := readSource(path)
+	if diags.HasErrors() {
+		in.diags = append(in.diags, diags...)
+		return
+	}
+	file, diags := parseSource(path, source)
+	in.Files[path] = file
+	in.diags = append(in.diags, diags...)
+	if diags.HasErrors() {
+		return
+	}
+	attrs, diags := file.Body.JustAttributes()
+	in.diags = append(in.diags, diags...)
+	for _, attr := range inOrder(attrs) {
+		if in.Variables[attr.Name] == nil {
+			in.diags = append(in.diags, errorAt(attr.NameRange, "Unknown variable", "No block declares a variable %q.%s", attr.Name, in.orDeclare(attr.Name)))
+			continue
+		}
+		in.expression(attr.Name, attr.Expr, path)
+	}
+}
+
+// expression takes a value that must be written out.
+func (in *collector) expression(name string, expr hcl.Expression, from string) {
+	r := expr.Range()
+	given := input{value: cty.DynamicVal, from: from, at: &r}
+	if refs := expr.Variables(); len(refs) > 0 {
+		in.diags = append(in.diags, errorAt(refs[0].SourceRange(), "Not a literal", "The value of var.%s cannot refer to %s. A string stands in quotes.", name, spell(refs[0])))
+	} else {
+		value, diags := expr.Value(nil)
+		in.diags = append(in.diags, diags...)
+		if !diags.HasErrors() {
+			given.value = value
+		}
+	}
+	in.given[name] = given
+}
+
+// value returns the value of one variable, of its type.
+func (in *collector) value(v *Variable) cty.Value {
+	value := v.Default
+	if given, ok := in.given[v.Name]; ok {
+		converted, err := v.convert(given.value)
+		switch {
+		case err != nil:
+			in.wrong(v, given, "Wrong type", "var.%s is %s; what %s gives is not: %s.", v.Name, article(v.TypeText()), given.from, typeError(err))
+			converted = cty.UnknownVal(v.valueType())
+		case converted.IsNull() && !v.Nullable && v.Required():
+			in.wrong(v, given, "Null not allowed", "var.%s must have a value; %s gives null.", v.Name, given.from)
+		case converted.IsNull() && !v.Nullable:
+			converted = v.Default
+		}
+		value = converted
+	}
+	if value == cty.NilVal {
+		return cty.UnknownVal(v.valueType()) // reported as missing
+	}
+	if v.Sensitive {
+		return value.Mark(marks.Sensitive)
+	}
+	return value
+}
+
+// wrong reports a value where it stands, or without a place. It never shows
+// the value, which may be sensitive.
+func (in *collector) wrong(v *Variable, given input, summary, format string, args ...any) {
+	diag := failure(summary, format, args...)[0]
+	diag.Subject = given.at
+	in.diags = append(in.diags, diag)
+}
+
+// missing lists all variables that have no value, in one message.
+func (in *collector) missing() {
+	var lines []string
+	var first *Variable
+	for _, name := range in.variableNames() {
+		v := in.Variables[name]
+		if _, given := in.given[name]; given || !v.Required() {
+			continue
+		}
+		if first == nil {
+			first = v
+		}
+		line := "\n  " + name
+		if v.typed {
+			line += " (" + v.TypeText() + ")"
+		}
+		if v.Description != "" {
+			line += ": " + v.Description
+		}
+		lines = append(lines, line)
+	}
+	if first == nil {
+		return
+	}
+	summary := "Variable without a value"
+	if len(lines) > 1 {
+		summary = "Variables without a value"
+	}
+	in.diags = append(in.diags, errorAt(first.DeclRange, summary, "These have no default, so a value must be given:%s\nGive it with -var '%s=…', in a file with -var-file or in %s%s.",
+		strings.Join(lines, ""), first.Name, InputPrefix, first.Name))
+}
+
+// validate checks the values against the variables' own validations.
+func (in *collector) validate(values map[string]cty.Value) {
+	for _, name := range in.variableNames() {
+		v := in.Variables[name]
+		ctx := &hcl.EvalContext{
+			Functions: in.functions,
+			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: values[name]})},
+		}
+		for _, validation := range v.Validations {
+			in.diags = append(in.diags, validation.check(ctx, "Invalid value for var."+name, v.DeclRange)...)
+		}
+	}
+}
+
+// article puts "a" or "an" in front of a type's name.
+func article(typ string) string {
+	switch {
+	case typ == "any":
+		return "of any type"
+	case strings.ContainsRune("aeiou", rune(typ[0])):
+		return "an " + typ
+	default:
+		return "a " + typ
+	}
+}
+
+// typeError spells an error of a conversion, with the path inside the value.
+func typeError(err error) string {
+	var pathErr cty.PathError
+	if errors.As(err, &pathErr) && len(pathErr.Path) > 0 {
+		return strings.TrimPrefix(pathText(pathErr.Path), ".") + ": " + pathErr.Error()
+	}
+	return err.Error()
+}
+
+// pathText spells a path inside a value.
+func pathText(path cty.Path) string {
+	var b strings.Builder
+	for _, step := range path {
+		switch step := step.(type) {
+		case cty.GetAttrStep:
+			b.WriteString("." + step.Name)
+		case cty.IndexStep:
+			b.WriteString(keyText(step.Key))
+		}
+	}
+	return b.String()
+}
