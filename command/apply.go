@@ -1,0 +1,132 @@
+package command
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/nixos-compose/nxc/deploy"
+	"github.com/nixos-compose/nxc/internal/addr"
+)
+
+func applyCommand(env *Env) *command {
+	var f applyFlags
+	var replace stringList
+	return &command{
+		synopsis: "Create and change what the configuration describes",
+		usage:    "[flags]",
+		help: `
+Plans, asks, builds everything, and then makes the changes, in parallel and in
+order. What was done is remembered in nxc.state.json.
+
+The first failure stops only what depends on it. Ctrl-C finishes what runs,
+saves, and ends; a second Ctrl-C gives up at once.
+
+Examples:
+  nxc apply
+  nxc apply -flavour vm-ramdisk
+  nxc apply -auto-approve -json`,
+		flags: func(fs *flag.FlagSet) {
+			f.register(fs)
+			fs.Var(&replace, "replace", "replace the object at this `ADDRESS`; may be given several times")
+		},
+		run: func(ctx context.Context, args []string) int {
+			if status, bad := noArguments(env, "apply", args); bad {
+				return status
+			}
+			return f.run(ctx, env, "apply", func() (deploy.PlanOptions, error) {
+				addresses, err := addressesOf(replace)
+				return deploy.PlanOptions{Replace: addresses}, err
+			})
+		},
+	}
+}
+
+// applyFlags are what apply and destroy share.
+type applyFlags struct {
+	projectFlags
+	autoApprove bool
+	parallelism int
+}
+
+func (f *applyFlags) register(fs *flag.FlagSet) {
+	f.projectFlags.register(fs)
+	fs.BoolVar(&f.autoApprove, "auto-approve", false, "do not ask")
+	fs.IntVar(&f.parallelism, "parallelism", 10, "do so `MANY` things at one time")
+}
+
+// run plans, asks and applies.
+func (f *applyFlags) run(ctx context.Context, env *Env, name string, options func() (deploy.PlanOptions, error)) int {
+	var say func(string)
+	soft, hard, stop := interruptible(ctx, func(times int) {
+		if say == nil {
+			return
+		}
+		if times == 1 {
+			say("Interrupted: finishing what runs. Press Ctrl-C again to give up at once.")
+		} else {
+			say("Giving up. What was under way is found again by the next command.")
+		}
+	})
+	defer stop()
+	if f.parallelism < 1 {
+		fmt.Fprintf(env.Stderr, "nxc %s: -parallelism is at least 1\n", name)
+		return exitError
+	}
+	return f.open(soft, env, name, func(p opened) int {
+		say = p.view.Note
+		o, err := options()
+		if err != nil {
+			return p.fail("An address is not one", err)
+		}
+		planned, diags := p.Plan(soft, o)
+		p.view.Diagnostics(diags)
+		if soft.Err() != nil {
+			return exitInterrupted
+		}
+		if diags.HasErrors() {
+			return exitError
+		}
+		p.view.Plan(planned)
+		if planned.HasChanges() && !f.autoApprove {
+			if !env.Interactive || f.json {
+				return p.fail("Nobody can be asked", fmt.Errorf("the plan was not approved: stdin is no terminal; use -auto-approve"))
+			}
+			if !confirm(env, question(o.Destroy)) {
+				p.view.Note("Nothing was changed.")
+				return exitError
+			}
+		}
+		applied, diags := p.Apply(soft, planned, deploy.ApplyOptions{Hard: hard, Parallelism: f.parallelism})
+		p.view.Diagnostics(diags)
+		if applied != nil {
+			p.view.Applied(applied)
+		}
+		switch {
+		case applied != nil && applied.Interrupted:
+			return exitInterrupted
+		case diags.HasErrors() || applied != nil && applied.Failed:
+			return exitError
+		}
+		return exitOK
+	})
+}
+
+func question(destroy bool) string {
+	if destroy {
+		return "Destroy all of this? There is no undo."
+	}
+	return "Make these changes?"
+}
+
+func addressesOf(list []string) ([]addr.Instance, error) {
+	var out []addr.Instance
+	for _, s := range list {
+		a, err := addr.Parse(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}

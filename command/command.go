@@ -1,0 +1,128 @@
+// Package command is nxc's command line: one file a command.
+//
+// A command parses its flags into a plain struct, has the work done by
+// package deploy, and shows the result through package view. Only cli.go
+// knows the command line library.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Exit statuses. They are part of the interface.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitChanges     = 2   // plan -detailed-exitcode: there are changes
+	exitInterrupted = 130 // Ctrl-C ended the command; what ran was finished and saved
+)
+
+// command is one subcommand.
+type command struct {
+	synopsis string // one line
+	usage    string // what follows "nxc NAME"
+	help     string // paragraphs and examples
+	flags    func(*flag.FlagSet)
+	run      func(ctx context.Context, args []string) int
+	// passthrough stops reading flags at the first argument after this many:
+	// what follows belongs to another program.
+	hidden bool
+}
+
+// parse reads flags wherever they stand before "--" and returns the other
+// arguments.
+func (c *command) parse(name string, args []string) ([]string, error) {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	if c.flags != nil {
+		c.flags(fs)
+	}
+	var rest []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, flagError(fs, err)
+		}
+		left := fs.Args()
+		if len(left) == 0 {
+			return rest, nil
+		}
+		if parsed := len(args) - len(left); parsed > 0 && args[parsed-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest = append(rest, left[0])
+		args = left[1:]
+	}
+}
+
+// flagError says what is wrong with the flags, and what there is.
+func flagError(fs *flag.FlagSet, err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		var known []string
+		fs.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
+		return fmt.Errorf("there is no flag -%s%s", name, suggest(name, known))
+	}
+	return err
+}
+
+// flagHelp lists the flags for a help text.
+func (c *command) flagHelp() string {
+	if c.flags == nil {
+		return ""
+	}
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	c.flags(fs)
+	var b strings.Builder
+	fs.VisitAll(func(f *flag.Flag) {
+		value, usage := flag.UnquoteUsage(f)
+		head := "-" + f.Name
+		if value != "" {
+			head += " " + value
+		}
+		fmt.Fprintf(&b, "  %-26s %s", head, strings.ReplaceAll(usage, "\n", "\n"+strings.Repeat(" ", 29)))
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
+			fmt.Fprintf(&b, " (default %s)", f.DefValue)
+		}
+		b.WriteByte('\n')
+	})
+	return b.String()
+}
+
+// stringList is a flag that may be given several times.
+type stringList []string
+
+func (l *stringList) String() string { return strings.Join(*l, ",") }
+
+// Set appends a value.
+func (l *stringList) Set(s string) error {
+	if s == "" {
+		return errors.New("the value is empty")
+	}
+	*l = append(*l, s)
+	return nil
+}
+
+// suggest returns `; did you mean "-x"?` for the closest known name.
+func suggest(given string, known []string) string {
+	slices.Sort(known)
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(given, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"context"
+	"flag"
+
+	"github.com/nixos-compose/nxc/deploy"
+)
+
+func planCommand(env *Env) *command {
+	var f projectFlags
+	var detailed, destroy bool
+	var replace stringList
+	return &command{
+		synopsis: "Show what would change",
+		usage:    "[flags]",
+		help: `
+Evaluates the configuration, reads what exists, and shows what an apply would
+do. It changes nothing, neither here nor anywhere else.
+
+Without -flavour it plans each composition's default flavour, the resources
+of the top level, and the removal of deployments whose block is gone.
+
+Examples:
+  nxc plan
+  nxc plan -flavour vm-ramdisk -var clients=5
+  nxc plan -detailed-exitcode -json`,
+		flags: func(fs *flag.FlagSet) {
+			f.register(fs)
+			fs.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
+			fs.BoolVar(&destroy, "destroy", false, "show what a destroy would do")
+			fs.Var(&replace, "replace", "replace the object at this `ADDRESS`; may be given several times")
+		},
+		run: func(ctx context.Context, args []string) int {
+			if status, bad := noArguments(env, "plan", args); bad {
+				return status
+			}
+			soft, _, stop := interruptible(ctx, func(int) {})
+			defer stop()
+			name := "plan"
+			if destroy {
+				name = "plan -destroy"
+			}
+			return f.open(soft, env, name, func(p opened) int {
+				addresses, err := addressesOf(replace)
+				if err != nil {
+					return p.fail("An address is not one", err)
+				}
+				planned, diags := p.Plan(soft, deploy.PlanOptions{Destroy: destroy, Replace: addresses})
+				p.view.Diagnostics(diags)
+				if soft.Err() != nil {
+					return exitInterrupted
+				}
+				if diags.HasErrors() {
+					return exitError
+				}
+				p.view.Plan(planned)
+				if detailed && planned.HasChanges() {
+					return exitChanges
+				}
+				return exitOK
+			})
+		},
+	}
+}

@@ -1,0 +1,370 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/deploy"
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/plan"
+)
+
+// planWriter renders a plan for people: first the deployments, as nodes and
+// systems; then the resources of the top level; then outputs and the sum.
+type planWriter struct {
+	w io.Writer
+	style
+	verbose bool
+	p       *deploy.Planned
+}
+
+func (v *planWriter) write() {
+	if !v.p.HasChanges() {
+		v.unchanged()
+		return
+	}
+	v.drift()
+	for _, name := range v.groups() {
+		v.group(name)
+	}
+	v.outputs()
+	fmt.Fprintf(v.w, "\n%s %s.\n", v.bold("Plan:"), Sum(v.p))
+	v.left()
+}
+
+// Sum counts a plan's actions, as "2 to create, 1 to replace, …".
+func Sum(p *deploy.Planned) string {
+	t := deploy.Tally(p)
+	return fmt.Sprintf("%d to create, %d to replace, %d to change, %d to destroy", t.Create, t.Replace, t.Update, t.Delete)
+}
+
+func (v *planWriter) unchanged() {
+	if v.p.Destroy {
+		fmt.Fprintln(v.w, "Nothing to destroy.")
+	} else {
+		fmt.Fprintln(v.w, v.bold("No changes.")+" What exists matches the configuration.")
+	}
+	v.left()
+}
+
+func (v *planWriter) left() {
+	if len(v.p.Left) == 0 {
+		return
+	}
+	names := make([]string, len(v.p.Left))
+	for i, d := range v.p.Left {
+		names[i] = d.String()
+	}
+	if len(names) == 1 {
+		fmt.Fprintf(v.w, "%s is not part of this plan and stays as it is.\n", names[0])
+		return
+	}
+	fmt.Fprintf(v.w, "%s are not part of this plan and stay as they are.\n", strings.Join(names, ", "))
+}
+
+// groups lists the deployments with changes, the top level first.
+func (v *planWriter) groups() []addr.Deployment {
+	var list []addr.Deployment
+	add := func(d addr.Deployment) {
+		if !slices.Contains(list, d) {
+			list = append(list, d)
+		}
+	}
+	for i := range v.p.Plan.Changes {
+		if v.p.Plan.Changes[i].Action != plan.NoOp {
+			add(v.p.Plan.Changes[i].Addr.Deployment)
+		}
+	}
+	for _, d := range v.p.Deployments {
+		if len(d.Contexts) > 0 {
+			add(d.Name)
+		}
+	}
+	slices.SortFunc(list, addr.Deployment.Compare)
+	return list
+}
+
+func (v *planWriter) group(name addr.Deployment) {
+	fmt.Fprintln(v.w)
+	d := v.deployment(name)
+	if !name.IsTop() {
+		v.header(name, d)
+	}
+	if d != nil {
+		v.systems(d)
+	}
+	for i := range v.p.Plan.Changes {
+		c := &v.p.Plan.Changes[i]
+		if c.Addr.Deployment == name && c.Action != plan.NoOp {
+			v.change(d, c)
+		}
+	}
+	if d != nil {
+		for _, c := range d.Contexts {
+			v.line("~", "node "+c.Node, c.What)
+		}
+	}
+}
+
+func (v *planWriter) deployment(name addr.Deployment) *deploy.Deployment {
+	for _, d := range v.p.Deployments {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+func (v *planWriter) header(name addr.Deployment, d *deploy.Deployment) {
+	left := v.bold(name.String())
+	if d == nil {
+		fmt.Fprintf(v.w, "%s\n\n", left)
+		return
+	}
+	if d.Location.Label != "" {
+		left += " on " + d.Location.Label
+	}
+	if d.Evaluation != nil {
+		left += v.dim(fmt.Sprintf("   %s, nixpkgs %s", d.Source(), strings.TrimSpace(d.Evaluation.Nixpkgs.Label+" "+short(d.Evaluation.Nixpkgs.Revision))))
+	}
+	fmt.Fprintf(v.w, "%s\n\n", left)
+	for _, pin := range v.p.Pins {
+		if pin.Deployment == name {
+			v.line("~", "nixpkgs", pin.Old+" -> "+pin.New)
+		}
+	}
+}
+
+func short(revision string) string {
+	if len(revision) > 7 {
+		return revision[:7]
+	}
+	return revision
+}
+
+// systems shows what changes inside each role.
+func (v *planWriter) systems(d *deploy.Deployment) {
+	for _, r := range d.Roles {
+		text := r.Diff.String()
+		switch {
+		case r.Old == "" || r.New == "":
+			continue
+		case !r.Known:
+			text = "what it contained is not recorded here, so what changes inside cannot be said"
+		case r.Diff.Empty():
+			text = "rebuilt; packages, units and files keep their versions"
+		}
+		v.line("~", "system "+r.Role, strings.TrimSpace(text+"   "+sizes(r.Size)))
+	}
+}
+
+func sizes(s deploy.Sizes) string {
+	switch {
+	case s.Old < 0 && s.New < 0:
+		return ""
+	case s.Old < 0:
+		return Bytes(s.New)
+	case s.New < 0:
+		return Bytes(s.Old) + " -> size known after build"
+	case s.Old == s.New:
+		return Bytes(s.New)
+	}
+	return Bytes(s.Old) + " -> " + Bytes(s.New)
+}
+
+// Bytes writes a size for people, in binary units.
+func Bytes(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	f, i := float64(n), 0
+	for f >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	if i == 0 || f >= 100 {
+		return fmt.Sprintf("%.0f %s", f, units[i])
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+// symbols of actions.
+func symbol(a plan.Action, createFirst bool) string {
+	switch a {
+	case plan.Create:
+		return "+"
+	case plan.Update:
+		return "~"
+	case plan.Replace:
+		if createFirst {
+			return "+/-"
+		}
+		return "-/+"
+	case plan.Delete:
+		return "-"
+	case plan.ReadLater:
+		return "<="
+	}
+	return " "
+}
+
+func (v *planWriter) line(sym, what, text string) {
+	padded := fmt.Sprintf("%3s", sym)
+	switch sym {
+	case "+", "<=":
+		padded = v.green(padded)
+	case "-":
+		padded = v.red(padded)
+	default:
+		padded = v.yellow(padded)
+	}
+	if pad := 20 - len(what); pad > 0 && text != "" {
+		what += strings.Repeat(" ", pad)
+	}
+	fmt.Fprintf(v.w, "%s %s %s\n", padded, what, text)
+}
+
+func (v *planWriter) change(d *deploy.Deployment, c *plan.Change) {
+	what := c.Addr.String()
+	text := v.reason(c)
+	if key, ok := c.Addr.Key.Text(); ok && !c.Addr.Deployment.IsTop() {
+		what = c.Addr.Type + " " + key
+		if n := node(d, c.Addr); n != nil {
+			what = "node " + n.Name
+			text = strings.TrimSpace(text + " " + v.address(n, c))
+		} else if v.p.IsNode(c.Addr) {
+			what = "node " + key
+		}
+	}
+	v.line(symbol(c.Action, c.CreateBeforeDestroy), what, strings.TrimSpace(text))
+	if v.verbose || (c.Addr.Deployment.IsTop() && c.Action != plan.Delete) {
+		v.attributes(c)
+	}
+}
+
+func node(d *deploy.Deployment, a addr.Instance) *deploy.Node {
+	if d == nil {
+		return nil
+	}
+	for i := range d.Nodes {
+		if d.Nodes[i].Addr == a {
+			return &d.Nodes[i]
+		}
+	}
+	return nil
+}
+
+func (v *planWriter) address(n *deploy.Node, c *plan.Change) string {
+	if c.Action != plan.Create || n.Address == "" || c.After == cty.NilVal || !c.After.Type().HasAttribute(n.Address) {
+		return ""
+	}
+	after, _ := c.After.Unmark()
+	a, _ := after.GetAttr(n.Address).Unmark()
+	if !a.IsKnown() || a.IsNull() || a.Type() != cty.String {
+		return ""
+	}
+	return a.AsString()
+}
+
+// reason says in words why something is replaced or created again.
+func (v *planWriter) reason(c *plan.Change) string {
+	var parts []string
+	for _, r := range c.Reasons {
+		if r.Text != "" && !slices.Contains(parts, r.Text) {
+			parts = append(parts, r.Text)
+		}
+	}
+	text := strings.Join(parts, ", ")
+	switch {
+	case c.Action == plan.Replace && text != "":
+		return "replaced: " + text
+	case c.Action == plan.Update && !c.Addr.Deployment.IsTop():
+		return strings.TrimSpace(text + " " + strings.Join(changedNames(c), ", "))
+	}
+	return text
+}
+
+// changedNames lists the attributes that an update changes.
+func changedNames(c *plan.Change) []string {
+	var names []string
+	for _, l := range attributeLines(c) {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+func (v *planWriter) attributes(c *plan.Change) {
+	for _, l := range attributeLines(c) {
+		text := l.after
+		if l.before != "" {
+			text = l.before + " -> " + l.after
+		}
+		if l.forces {
+			text += v.red("   makes it another object")
+		}
+		fmt.Fprintf(v.w, "        %s = %s\n", l.name, text)
+	}
+}
+
+// drift shows what changed outside nxc, apart from what the plan changes.
+func (v *planWriter) drift() {
+	if len(v.p.Plan.Drift) == 0 {
+		return
+	}
+	fmt.Fprintln(v.w)
+	fmt.Fprintln(v.w, v.bold("Outside nxc:"))
+	for i := range v.p.Plan.Drift {
+		d := &v.p.Plan.Drift[i]
+		what := v.p.Display(d.Addr)
+		v.line("!", what, driftText(d))
+	}
+}
+
+func driftText(d *plan.Drift) string {
+	if d.Current == cty.NilVal || d.Current.IsNull() {
+		if d.Gone != "" {
+			return d.Gone
+		}
+		return "was removed outside nxc"
+	}
+	var parts []string
+	for _, l := range diffLines(d.Recorded, d.Current, nil) {
+		parts = append(parts, fmt.Sprintf("%s %s -> %s", l.name, l.before, l.after))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (v *planWriter) outputs() {
+	var lines []string
+	for _, o := range v.p.Outputs {
+		name := o.Name
+		if !o.Deployment.IsTop() && len(v.p.Deployments) > 1 {
+			name += " (" + o.Deployment.String() + ")"
+		}
+		before, after := outputText(o.Before, o.Sensitive), outputText(o.After, o.Sensitive)
+		switch {
+		case before == after:
+		case before == "":
+			lines = append(lines, fmt.Sprintf("%s %s = %s", v.green("  +"), name, after))
+		case after == "":
+			lines = append(lines, fmt.Sprintf("%s %s", v.red("  -"), name))
+		default:
+			lines = append(lines, fmt.Sprintf("%s %s = %s -> %s", v.yellow("  ~"), name, before, after))
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(v.w, "\n%s\n%s\n", v.bold("Outputs:"), strings.Join(lines, "\n"))
+}
+
+func outputText(value cty.Value, sensitive bool) string {
+	switch {
+	case value == cty.NilVal:
+		return ""
+	case sensitive:
+		return "(sensitive)"
+	}
+	return Value(value)
+}

@@ -1,0 +1,163 @@
+package deploy
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/nix"
+	"github.com/nixos-compose/nxc/plan"
+	"github.com/nixos-compose/nxc/plan/apply"
+	"github.com/nixos-compose/nxc/state"
+)
+
+// ApplyOptions say how a plan is carried out.
+type ApplyOptions struct {
+	Hard        context.Context // what runs is given up when it ends
+	Parallelism int
+}
+
+// Applied is what came of an apply.
+type Applied struct {
+	Destroy                               bool
+	Created, Replaced, Changed, Destroyed int
+	Interrupted, Failed                   bool
+	Outputs                               []OutputChange
+}
+
+// Several reports whether the outputs speak of more than one deployment.
+func (a *Applied) Several() bool {
+	return slices.ContainsFunc(a.Outputs, func(o OutputChange) bool { return o.Deployment != a.Outputs[0].Deployment })
+}
+
+// Apply carries out a plan. Everything is built before the first object is
+// touched; every step is recorded before and after it is made.
+func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (*Applied, hcl.Diagnostics) {
+	if !planned.HasChanges() && !p.recordsDiffer(planned) {
+		return &Applied{Destroy: planned.Destroy, Outputs: present(planned.Outputs)}, nil
+	}
+	hard := o.Hard
+	if hard == nil {
+		hard = context.WithoutCancel(ctx)
+	}
+	if diags := p.realise(ctx, planned); diags.HasErrors() {
+		return nil, diags
+	}
+	touched := p.touched(planned)
+	session, err := p.Store.Begin(ctx, state.BeginOptions{Change: touched})
+	if err != nil {
+		return nil, hcl.Diagnostics{stateDiagnostic(err)}
+	}
+	if !maps.Equal(session.Base().Hashes(touched), planned.base.Hashes(touched)) {
+		session.Abort()
+		return nil, hcl.Diagnostics{errorf("The state changed since the plan was made", "Another command applied something meanwhile. Nothing was changed: run the command again.")}
+	}
+	r := &run{p: p, planned: planned, session: session, hard: hard}
+	diags := r.begin()
+	if diags.HasErrors() {
+		return nil, append(diags, r.end()...)
+	}
+	x := newExecutor(p, planned)
+	options := apply.Options{
+		Plan: planned.Plan, Types: p.types, Executor: x, Recorder: &recorder{r: r},
+		Events: p.o.Events, Parallelism: o.Parallelism, NewAttempt: state.NewAttempt, Hard: hard,
+	}
+	if planned.source != nil {
+		options.Source = planned.source
+	}
+	result := apply.Run(ctx, options)
+	diags = append(diags, p.diagnostics(result.Problems)...)
+	applied := &Applied{
+		Destroy: planned.Destroy, Interrupted: result.Interrupted, Failed: plan.HasErrors(result.Problems),
+		Created: result.Done[plan.Create], Replaced: result.Done[plan.Replace],
+		Changed: result.Done[plan.Update], Destroyed: result.Done[plan.Delete],
+	}
+	diags = append(diags, r.finish(x, &result, applied)...)
+	more := r.end()
+	diags = append(diags, more...)
+	applied.Failed = applied.Failed || diags.HasErrors()
+	return applied, diags
+}
+
+// realise builds everything that the plan needs, and keeps it from the
+// garbage collector.
+func (p *Project) realise(ctx context.Context, planned *Planned) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, d := range planned.Deployments {
+		outputs := neededOutputs(d)
+		if len(outputs) == 0 {
+			continue
+		}
+		n, more := p.startNix()
+		if more.HasErrors() {
+			return more
+		}
+		p.o.Events.Step("Building " + d.Name.String())
+		if err := n.Realise(ctx, outputs, p.rootFolder(d.Name), func(e nix.Event) { p.o.Events.Nix(d.Name, e) }); err != nil {
+			e := errorf("The build of "+d.Name.String()+" failed", "%v\nNothing was changed: what runs goes on.", err)
+			e.Subject = p.Config.RangeOf(addr.Instance{Deployment: d.Name}, nil)
+			return append(diags, e)
+		}
+		for _, role := range sortedKeys(d.Evaluation.Roles) {
+			r := d.Evaluation.Roles[role]
+			if err := p.saveManifest(r.System.Path, r.Manifest); err != nil {
+				p.o.Logger.Warn("manifest not kept", "role", role, "err", err)
+			}
+		}
+	}
+	return diags
+}
+
+// neededOutputs lists the systems of roles with nodes, and the artifacts.
+func neededOutputs(d *Deployment) []nix.Output {
+	var outputs []nix.Output
+	for _, role := range sortedKeys(d.Evaluation.Roles) {
+		if slices.ContainsFunc(d.Nodes, func(n Node) bool { return n.Role == role }) {
+			outputs = append(outputs, d.Evaluation.Roles[role].System)
+		}
+	}
+	for _, name := range sortedKeys(d.Evaluation.Artifacts) {
+		outputs = append(outputs, d.Evaluation.Artifacts[name].Output)
+	}
+	return outputs
+}
+
+// touched lists the deployments that the plan is about, for locks.
+func (p *Project) touched(planned *Planned) []addr.Deployment {
+	var list []addr.Deployment
+	add := func(d addr.Deployment) {
+		if !slices.Contains(list, d) {
+			list = append(list, d)
+		}
+	}
+	if p.Selection.TopLevel {
+		add(addr.Deployment{})
+	}
+	for _, d := range planned.Deployments {
+		add(d.Name)
+	}
+	for i := range planned.Plan.Changes {
+		if planned.Plan.Changes[i].Action != plan.NoOp {
+			add(planned.Plan.Changes[i].Addr.Deployment)
+		}
+	}
+	for _, d := range p.recorded.Names() {
+		if p.selected(d) {
+			add(d)
+		}
+	}
+	slices.SortFunc(list, addr.Deployment.Compare)
+	return list
+}
+
+// recordsDiffer reports whether an apply without changes would still record
+// something: drift that was accepted.
+func (p *Project) recordsDiffer(planned *Planned) bool { return len(planned.Plan.Drift) > 0 }
+
+func present(list []OutputChange) []OutputChange {
+	return slices.DeleteFunc(slices.Clone(list), func(o OutputChange) bool { return o.After == cty.NilVal })
+}

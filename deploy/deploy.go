@@ -1,0 +1,211 @@
+// Package deploy conducts: it loads a configuration, opens its state, starts
+// the providers, has compositions evaluated and expanded, and has the result
+// planned and applied.
+//
+// It decides nothing that another package decides: what a configuration means
+// is config's, what must change is plan's, in which order is plan/apply's,
+// what is remembered is state's. It knows nothing of flags or terminals.
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/config"
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/nix"
+	"github.com/nixos-compose/nxc/plan"
+	"github.com/nixos-compose/nxc/plan/apply"
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/state"
+)
+
+// Options say what to open.
+type Options struct {
+	Dir       string   // of the configuration; default "."
+	Workspace string   // default: the selected one
+	StatePath string   // default: by workspace, beside the configuration
+	Flavours  []string // -flavour
+	Inputs    []config.InputArgument // -var and -var-file, in their order
+	Environ   []string               // of the process, for NXC_VAR_name
+
+	OwnerToken string // $NXC_OWNER_TOKEN
+
+	StateHome  string // $XDG_STATE_HOME/nxc
+	CacheHome  string // $XDG_CACHE_HOME/nxc
+	RuntimeDir string // short, for sockets
+
+	LockTimeout time.Duration
+	Command     string // for locks and open marks: "apply"
+	Version     string
+	Plugins     Plugins
+	Standin     func(ctx context.Context, progress func(string)) (string, error)
+	Events      Events
+	Logger      *slog.Logger
+}
+
+// Events is told what happens. Methods may be called concurrently.
+type Events interface {
+	apply.Events
+	// Step says what is being done now, when that may take a while.
+	Step(text string)
+	// Nix passes on what Nix does, for a deployment.
+	Nix(d addr.Deployment, e nix.Event)
+	// Warn shows diagnostics that end nothing.
+	Warn(hcl.Diagnostics)
+}
+
+// Project is an open configuration with its state.
+type Project struct {
+	o         Options
+	Config    *config.Config
+	Selection config.Selection
+	Store     *state.Store
+
+	inputs    map[string]cty.Value
+	providers *providers
+	types     *types
+	nix       *nix.Nix // found at the first need
+	snapshot  *state.Snapshot
+	recorded  *state.State        // the snapshot's; the session's once an apply runs
+	refreshed []plan.Prior        // what is there now
+	unowned   plugins.Diagnostics // why a flavour has no provider
+}
+
+// Deployment is what a plan knows of one deployment.
+type Deployment struct {
+	Name     addr.Deployment
+	Flavour  string // type
+	Provider string // configuration
+	Location plugins.Location
+
+	Evaluation *nix.Evaluation
+	Nodes      []Node // sorted by name
+	Roles      []RoleChange
+	Contexts   []ContextChange
+
+	keys      *keyring
+	composed  *config.CompositionValue
+	expansion *plugins.Expansion
+	pinHash   string
+}
+
+// Node is one node of a deployment.
+type Node struct {
+	plugins.ExpandedNode
+	Addr addr.Instance
+}
+
+// RoleChange is what changes inside a role's system.
+type RoleChange struct {
+	Role     string
+	Old, New string // store paths; "" when there was, or will be, none
+	Diff     nix.ManifestDiff
+	Known    bool // the old manifest is there, so that Diff means something
+	Size     Sizes
+}
+
+// Sizes are closure sizes in bytes; -1 where only a build will tell.
+type Sizes struct{ Old, New int64 }
+
+// ContextChange is a running node whose context will be delivered anew.
+type ContextChange struct {
+	Node string
+	What string // such as "hosts"
+}
+
+// Planned is a plan and what is needed to apply it.
+type Planned struct {
+	Plan        *plan.Plan
+	Deployments []*Deployment // sorted by name; selected ones
+	Left        []addr.Deployment
+	Outputs     []OutputChange
+	Destroy     bool
+	Pins        []PinChange
+	Notices     []string // lines of news: taken back, recovered
+
+	source *source
+	base   *state.State
+	p      *Project
+}
+
+// OutputChange is an output before and after.
+type OutputChange struct {
+	Deployment    addr.Deployment
+	Name          string
+	Before, After cty.Value // NilVal: not there
+	Sensitive     bool
+}
+
+// PinChange says that nixpkgs moved.
+type PinChange struct {
+	Deployment addr.Deployment
+	Old, New   string
+}
+
+// HasChanges reports whether applying would do anything.
+func (p *Planned) HasChanges() bool {
+	for i := range p.Plan.Changes {
+		if p.Plan.Changes[i].Action != plan.NoOp {
+			return true
+		}
+	}
+	for _, d := range p.Deployments {
+		if len(d.Contexts) > 0 {
+			return true
+		}
+	}
+	for _, o := range p.Outputs {
+		if !sameValue(o.Before, o.After) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameValue(a, b cty.Value) bool {
+	if a == cty.NilVal || b == cty.NilVal {
+		return a == b
+	}
+	a, _ = a.UnmarkDeep()
+	b, _ = b.UnmarkDeep()
+	return a.RawEquals(b)
+}
+
+// Close ends the providers.
+func (p *Project) Close(ctx context.Context) {
+	p.providers.close(ctx)
+}
+
+// folders returns a provider configuration's places, and creates them.
+func (p *Project) folders(configuration string) (plugins.Folders, error) {
+	f := plugins.Folders{
+		Project: p.Config.Dir,
+		State:   filepath.Join(p.home(), "providers", configuration),
+		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
+		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
+	}
+	for _, dir := range []string{f.State, f.Runtime, f.Cache} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// home is the folder that lives as long as the state does: keys, logs, roots.
+func (p *Project) home() string {
+	return p.Store.Home(p.recorded.Lineage)
+}
+
+// jsonOf returns a value as JSON, for Nix.
+func jsonOf(v cty.Value) (json.RawMessage, error) {
+	return marshal(v)
+}

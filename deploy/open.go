@@ -1,0 +1,202 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/config"
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/nix"
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/state"
+)
+
+// Open loads the configuration of a folder and its state. sources receives
+// the files that diagnostics point into, also when opening fails.
+func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*Project, hcl.Diagnostics) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	cfg, diags := config.Load(o.Dir)
+	if cfg != nil {
+		sources(cfg.Files)
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	diags = append(diags, cfg.CheckVersion(o.Version)...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	store, err := state.Open(ctx, state.Options{
+		Dir: o.Dir, StatePath: o.StatePath, Workspace: o.Workspace, StateHome: o.StateHome,
+		OwnerToken: o.OwnerToken, LockTimeout: o.LockTimeout, Command: "nxc " + o.Command,
+		OnWait: func(e *state.LockedError) { o.Events.Step("Waiting: " + e.Error()) },
+	})
+	if err != nil {
+		return nil, append(diags, stateDiagnostic(err))
+	}
+	snapshot, err := store.Load(ctx)
+	if err != nil {
+		return nil, append(diags, stateDiagnostic(err))
+	}
+	recorded := snapshot.State
+	selection, more := cfg.Select(o.Flavours, recorded.Names()...)
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return nil, diags
+	}
+	p := &Project{o: o, Config: cfg, Selection: selection, Store: store, snapshot: snapshot, recorded: recorded}
+	p.types = &types{p: p}
+	p.providers = newProviders(o.Plugins, p.folders)
+	return p, diags
+}
+
+// prepare gives variables their values and flavours their providers: what a
+// plan needs, and a destroy does not.
+func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
+	if p.inputs != nil {
+		return nil
+	}
+	inputs, diags := p.Config.Inputs(config.InputOptions{Environ: p.o.Environ, Arguments: p.o.Inputs})
+	if diags.HasErrors() {
+		return diags
+	}
+	p.inputs = inputs
+	var failed plugins.Diagnostics
+	p.Config.AssignProviders(func(flavour string) string {
+		owner, pd := p.providers.forFlavour(ctx, flavour)
+		if pd.HasErrors() && len(failed) == 0 {
+			failed = pd
+		}
+		return owner
+	})
+	p.unowned = failed
+	return diags
+}
+
+// startNix returns the way to Nix, found at the first need.
+func (p *Project) startNix() (*nix.Nix, hcl.Diagnostics) {
+	if p.nix != nil {
+		return p.nix, nil
+	}
+	n, err := nix.New(nix.Options{CacheDir: p.o.CacheHome, Standin: p.o.Standin, Logger: p.o.Logger})
+	if err != nil {
+		return nil, hcl.Diagnostics{errorf("Nix is not here", "%v.", err)}
+	}
+	p.nix = n
+	return n, nil
+}
+
+// Validate checks a configuration without its state.
+func Validate(ctx context.Context, o Options, sources func(map[string]*hcl.File)) hcl.Diagnostics {
+	cfg, diags := config.Load(o.Dir)
+	if cfg != nil {
+		sources(cfg.Files)
+	}
+	if diags.HasErrors() {
+		return diags
+	}
+	diags = append(diags, cfg.CheckVersion(o.Version)...)
+	p := &Project{o: o, Config: cfg, recorded: state.New()}
+	p.types = &types{p: p}
+	p.providers = newProviders(o.Plugins, func(string) (plugins.Folders, error) {
+		return plugins.Folders{}, errors.New("validate starts no provider")
+	})
+	selection, more := cfg.Select(everyFlavour(cfg))
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return diags
+	}
+	selection.TopLevel = true
+	p.Selection = selection
+	diags = append(diags, p.prepare(ctx)...)
+	if diags.HasErrors() {
+		return diags
+	}
+	s, more := p.newSource()
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return diags
+	}
+	return append(diags, s.check(ctx)...)
+}
+
+func everyFlavour(cfg *config.Config) []string {
+	var all []string
+	for _, name := range sortedKeys(cfg.Compositions) {
+		for _, f := range cfg.Compositions[name].Flavours {
+			all = append(all, f.Deployment().String())
+		}
+	}
+	return all
+}
+
+// check evaluates every body by its schema, with the objects unknown.
+func (s *source) check(ctx context.Context) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, level := range s.levels {
+		for _, block := range level {
+			if !block.Deployment.IsTop() {
+				diags = append(diags, s.checkDeployment(ctx, block.Deployment)...)
+				continue
+			}
+			r := s.blocks[block]
+			b, more := s.schemaOf(ctx, r)
+			diags = append(diags, more...)
+			if more.HasErrors() {
+				continue
+			}
+			x, more := s.evaluator.Expand(r)
+			if more.HasErrors() {
+				if r.Count == nil && r.ForEach == nil {
+					diags = append(diags, more...)
+				}
+				continue
+			}
+			for _, key := range x.Keys {
+				_, more := s.evaluator.Resource(r, x, key, b)
+				diags = append(diags, more...)
+				if more.HasErrors() {
+					break
+				}
+			}
+		}
+	}
+	return diags
+}
+
+func (s *source) checkDeployment(ctx context.Context, d addr.Deployment) hcl.Diagnostics {
+	comp, flavour := s.p.Config.Deployment(d)
+	_, diags := s.evaluator.Composition(comp)
+	offer, pd := s.p.flavour(ctx, flavour)
+	if pd.HasErrors() {
+		return append(diags, asHCL(pd, func(cty.Path) *hcl.Range { return flavour.DeclRange.Ptr() })...)
+	}
+	_, more := s.evaluator.Flavour(flavour, &offer.Block)
+	return append(diags, more...)
+}
+
+// stateDiagnostic shows what the state has to say.
+func stateDiagnostic(err error) *hcl.Diagnostic {
+	var told interface{ Summary() string }
+	if errors.As(err, &told) {
+		return errorf(told.Summary(), "%v", err)
+	}
+	return errorf("The state cannot be used", "%s", sentence(err))
+}
+
+// sentence makes an error's text one.
+func sentence(err error) string {
+	text := err.Error()
+	if text == "" {
+		return text
+	}
+	return fmt.Sprintf("%s%s.", upperFirst(text[:1]), trimStop(text[1:]))
+}

@@ -1,0 +1,123 @@
+package deploy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/internal/marks"
+	"github.com/nixos-compose/nxc/plan"
+	"github.com/nixos-compose/nxc/state"
+)
+
+// plannedOutputs compares the outputs that a plan will give with the recorded
+// ones, for every deployment that takes part.
+func (p *Project) plannedOutputs(out *Planned) ([]OutputChange, hcl.Diagnostics) {
+	if out.Destroy {
+		return p.droppedOutputs(), nil
+	}
+	return p.outputs(out.Deployments, out.Plan.Objects, p.recorded)
+}
+
+// outputs evaluates every output, for each selected deployment, or once for
+// the top level when an output speaks of no deployment.
+func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded *state.State) ([]OutputChange, hcl.Diagnostics) {
+	names := make([]string, 0, len(p.Config.Outputs))
+	for name := range p.Config.Outputs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	e := p.Config.Evaluator(p.inputs, known.Block)
+	var list []OutputChange
+	var diags hcl.Diagnostics
+	add := func(name string, d *addr.Deployment) {
+		v, more := e.Output(p.Config.Outputs[name], d)
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			return
+		}
+		change := OutputChange{Name: name, After: v}
+		if d != nil {
+			change.Deployment = *d
+		}
+		change.Sensitive = p.Config.Outputs[name].Sensitive || marks.IsSensitive(v)
+		change.Before, _ = recordedOutput(recorded, change.Deployment, name)
+		list = append(list, change)
+	}
+	for _, name := range names {
+		composition := p.Config.Outputs[name].Composition
+		if composition == "" && p.Selection.TopLevel {
+			add(name, nil)
+		}
+		for _, d := range deployments {
+			if d.Name.Composition == composition {
+				add(name, &d.Name)
+			}
+		}
+	}
+	list = append(list, p.goneOutputs(list, deployments, recorded)...)
+	slices.SortFunc(list, func(a, b OutputChange) int {
+		if c := a.Deployment.Compare(b.Deployment); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return list, diags
+}
+
+// goneOutputs lists recorded outputs that the configuration no longer has.
+func (p *Project) goneOutputs(now []OutputChange, deployments []*Deployment, recorded *state.State) []OutputChange {
+	var list []OutputChange
+	for _, d := range recorded.Deployments() {
+		if !p.selected(d.Name) {
+			continue
+		}
+		for _, name := range sortedKeys(d.Outputs) {
+			if slices.ContainsFunc(now, func(o OutputChange) bool { return o.Deployment == d.Name && o.Name == name }) {
+				continue
+			}
+			before, sensitive := recordedOutput(recorded, d.Name, name)
+			list = append(list, OutputChange{Deployment: d.Name, Name: name, Before: before, Sensitive: sensitive})
+		}
+	}
+	return list
+}
+
+// droppedOutputs lists the outputs that a destroy removes.
+func (p *Project) droppedOutputs() []OutputChange {
+	return p.goneOutputs(nil, nil, p.recorded)
+}
+
+func recordedOutput(s *state.State, d addr.Deployment, name string) (v cty.Value, sensitive bool) {
+	deployment := s.Deployment(d)
+	if deployment == nil {
+		return cty.NilVal, false
+	}
+	o, ok := deployment.Outputs[name]
+	if !ok {
+		return cty.NilVal, false
+	}
+	v, err := o.Cty()
+	if err != nil {
+		return cty.NilVal, o.Sensitive
+	}
+	return v, o.Sensitive
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func marshal(v cty.Value) ([]byte, error) {
+	v, _ = v.UnmarkDeep()
+	return ctyjson.Marshal(v, v.Type())
+}

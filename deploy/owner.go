@@ -1,0 +1,21 @@
+package deploy
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/nixos-compose/nxc/state"
+)
+
+// checkOwner says whether the state may be acted on from here. Somebody
+// else's is read-only; one's own that lost its token is taken back, and that
+// is told.
+func (p *Project) checkOwner() (notices []string, diags hcl.Diagnostics) {
+	o := p.snapshot.Ownership
+	switch o.Kind {
+	case state.Foreign:
+		return nil, hcl.Diagnostics{errorf("This deployment is somebody else's", "%s", sentence(o.Err()))}
+	case state.TakenBack:
+		return []string{o.Notice()}, nil
+	}
+	return nil, nil
+}

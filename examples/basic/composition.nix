@@ -1,0 +1,9 @@
+{ pkgs, ... }: {
+  roles.foo = { pkgs, ... }: {
+    environment.systemPackages = [ pkgs.curl ];
+  };
+
+  testScript = ''
+    foo.succeed("true")
+  '';
+}

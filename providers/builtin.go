@@ -1,0 +1,16 @@
+// Package providers is the visible map of the providers that come with nxc.
+package providers
+
+import (
+	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/providers/docker"
+	"github.com/nixos-compose/nxc/providers/null"
+)
+
+// Builtin returns the providers that come with nxc, by name.
+func Builtin() map[string]func() sdk.Provider {
+	return map[string]func() sdk.Provider{
+		"docker": docker.Provider,
+		"null":   null.Provider,
+	}
+}
