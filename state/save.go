@@ -89,7 +89,8 @@ func (x *Session) finish() bool {
 func (x *Session) settled() []string {
 	var done []string
 	for _, r := range x.recovered {
-		if r.Settled() {
+		open := func(i Intent) bool { return !x.answered[operation{i.Address, i.Attempt}] }
+		if !slices.ContainsFunc(r.Open, open) {
 			done = append(done, r.Journal)
 		}
 	}
@@ -141,15 +142,16 @@ func (x *Session) removeMarks(file *State, done []string) {
 	})
 }
 
-// tidy removes the journals that the saved state makes superfluous.
+// tidy removes the journals that the saved state makes superfluous. Its own
+// goes last, because it says that the others are done.
 func (x *Session) tidy(done []string) {
-	if len(x.open) == 0 {
-		x.journal.drop()
-	}
 	for _, r := range x.recovered {
 		if r.journal != nil && slices.Contains(done, r.Journal) {
 			r.journal.drop()
 		}
+	}
+	if len(x.open) == 0 {
+		x.journal.drop()
 	}
 }
 
@@ -224,7 +226,7 @@ const backups = 5
 // changed it. A backup that cannot be written is no reason to fail: the state
 // itself is saved.
 func (x *Session) backup() {
-	if !x.found || x.sameAsBase() {
+	if x.base.IsEmpty() || x.sameAsBase() {
 		return
 	}
 	before := x.base.Clone()

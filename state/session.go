@@ -24,7 +24,6 @@ type Session struct {
 	change  []addr.Deployment
 	base    *State // the file when it began
 	begun   *State // with what dead commands did
-	found   bool
 	notice  string
 	token   string
 	command Command
@@ -34,6 +33,7 @@ type Session struct {
 	current   *State
 	removed   map[addr.Instance]bool
 	open      map[operation]bool // own intents without a result
+	answered  map[operation]bool // by results, of whichever command's intents
 	recovered []*Recovery
 	dirty     bool // something was journalled
 	ended     bool
@@ -66,7 +66,7 @@ func (s *Store) Begin(ctx context.Context, o BeginOptions) (*Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		snap, err := s.Load(ctx)
+		snap, err := s.loadOwned(ctx)
 		if err == nil {
 			if wider := widen(change, snap.Recovered); len(wider) > len(change) {
 				releaseAll(locks)
@@ -93,6 +93,34 @@ func (s *Store) mayBegin(ctx context.Context) error {
 		return err
 	}
 	return snap.file.Verify()
+}
+
+// loadOwned is Load for who is about to change the state: a state that is
+// nobody's yet becomes ours, and journals that are of no more use go.
+func (s *Store) loadOwned(ctx context.Context) (*Snapshot, error) {
+	snap, err := s.Load(ctx)
+	if err == nil && snap.Ownership.Kind == Unowned {
+		if err = s.initialise(ctx); err == nil {
+			snap, err = s.Load(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range snap.finished { // oldest first: a later one may say that an earlier one is done
+		j.drop()
+	}
+	return snap, nil
+}
+
+// initialise writes a state file that is ours, unless somebody was faster.
+func (s *Store) initialise(ctx context.Context) error {
+	return s.update(ctx, func(file *State, _ bool) error {
+		if file.Owner != "" {
+			return nil
+		}
+		return s.keepToken(s.claim(file), file.Lineage)
+	})
 }
 
 // widen adds to the deployments those that dead commands worked on together
@@ -125,16 +153,11 @@ func (s *Store) begin(ctx context.Context, locks []*fileLock, change, read []add
 	}
 	x := &Session{
 		store: s, locks: locks, change: change,
-		base: snap.file, found: snap.Found, notice: snap.Ownership.Notice(), token: snap.Ownership.token,
-		removed: map[addr.Instance]bool{}, open: map[operation]bool{},
+		base: snap.file, notice: snap.Ownership.Notice(), token: snap.Ownership.token,
+		removed: map[addr.Instance]bool{}, open: map[operation]bool{}, answered: map[operation]bool{},
 	}
 	x.takeOver(snap)
-	if x.token == "" { // nobody's yet
-		x.base = snap.file.Clone()
-		x.token = s.claim(x.base)
-	}
 	x.current = x.begun.Clone()
-	x.current.Owner = x.base.Owner
 	if err := s.keepToken(x.token, x.base.Lineage); err != nil {
 		return nil, err
 	}
@@ -190,16 +213,12 @@ func (x *Session) openJournal(read []addr.Deployment) error {
 	return err
 }
 
-// markOpen adds this command to the open ones, and the owner to a new state.
+// markOpen adds this command to the open ones.
 func (x *Session) markOpen(ctx context.Context) error {
 	return x.store.update(ctx, func(file *State, found bool) error {
-		if !found && !x.found {
-			file.Lineage = x.base.Lineage
+		if err := x.unchanged(file, found); err != nil {
+			return err
 		}
-		if file.Lineage != x.base.Lineage || (file.Owner != "" && file.Owner != x.base.Owner) {
-			return &ChangedError{Path: x.store.path, Detail: "another state took its place"}
-		}
-		file.Owner = x.base.Owner
 		file.Open = append(file.Open, x.command)
 		return nil
 	})
@@ -296,9 +315,7 @@ func (x *Session) Result(r Result) error {
 	defer x.mu.Unlock()
 	applyResult(x.current, &r, x.removed)
 	delete(x.open, operation{r.Address, r.Attempt})
-	for _, rec := range x.recovered {
-		rec.Open = without(rec.Open, operation{r.Address, r.Attempt})
-	}
+	x.answered[operation{r.Address, r.Attempt}] = true
 	return err
 }
 
@@ -341,12 +358,4 @@ func (x *Session) append(r *Record) error {
 	x.dirty = true
 	x.mu.Unlock()
 	return x.journal.append(r)
-}
-
-func without(intents []Intent, op operation) []Intent {
-	i := slices.IndexFunc(intents, func(i Intent) bool { return i.Address == op.address && i.Attempt == op.attempt })
-	if i < 0 {
-		return intents
-	}
-	return slices.Delete(slices.Clone(intents), i, i+1)
 }

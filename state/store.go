@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nixos-compose/nxc/internal/addr"
@@ -42,6 +44,10 @@ type Store struct {
 	dir       string // absolute, of the configuration
 	path      string // absolute, of the state file
 	workspace string
+
+	mu    sync.Mutex
+	bytes []byte // the file as it was last read, and what it meant
+	state *State
 }
 
 // DefaultWorkspace is the workspace of nxc.state.json.
@@ -172,7 +178,8 @@ type Snapshot struct {
 	Recovered []*Recovery // dead commands that are not dealt with; empty as a rule
 	Running   []Command   // commands that run now
 
-	file *State // as the file has it
+	file     *State     // as the file has it
+	finished []*Journal // of no more use
 }
 
 // Load reads the state, and puts into it what dead commands did, as far as
@@ -182,26 +189,31 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, found, err := Read(s.path)
+	file, found, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{State: file, Found: found, file: file}
+	snap := &Snapshot{State: file.Clone(), Found: found, file: file}
 	if !found {
 		snap.Ownership = Ownership{Kind: Unowned}
 		return snap, nil
 	}
-	if snap.Ownership, err = s.ownership(file); err != nil {
-		return nil, err
+	if snap.Ownership = s.ownership(file); snap.Ownership.Kind == Foreign {
+		return snap, nil
 	}
 	dead, running, err := s.journals(file.Lineage)
 	if err != nil {
 		return nil, err
 	}
-	snap.State, snap.Recovered = Replay(file, dead)
-	snap.Recovered = slices.DeleteFunc(snap.Recovered, func(r *Recovery) bool {
-		return r.Verdict == Finished && r.Settled() && file.openMark(r.Journal) < 0
-	})
+	var replayed []*Recovery
+	snap.State, replayed = Replay(file, dead)
+	for _, r := range replayed {
+		if r.Verdict == Finished && r.Settled() && file.openMark(r.Journal) < 0 {
+			snap.finished = append(snap.finished, r.journal)
+			continue
+		}
+		snap.Recovered = append(snap.Recovered, r)
+	}
 	snap.addMarks(running)
 	return snap, nil
 }
@@ -290,14 +302,37 @@ func (s *Store) update(ctx context.Context, change func(file *State, found bool)
 		return err
 	}
 	defer lock.release()
-	file, found, err := Read(s.path)
+	file, found, err := s.read()
 	if err != nil {
 		return err
 	}
+	file = file.Clone()
 	if err := change(file, found); err != nil {
 		return err
 	}
 	return s.write(file)
+}
+
+// read is Read, which need not decode again what it has just decoded. What it
+// returns is shared, and must not be changed.
+func (s *Store) read() (state *State, found bool, err error) {
+	data, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return New(), false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read the state: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != nil && bytes.Equal(s.bytes, data) {
+		return s.state, true, nil
+	}
+	if state, err = Decode(s.path, data); err != nil {
+		return nil, false, err
+	}
+	s.bytes, s.state = data, state
+	return state, true, nil
 }
 
 func exists(path string) bool {
