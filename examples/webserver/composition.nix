@@ -1,0 +1,28 @@
+# A web server and its clients, for every flavour.
+{ pkgs, setup, ... }:
+{
+  roles = {
+    server = { pkgs, ... }: {
+      services.nginx = {
+        enable = true;
+        virtualHosts.default = {
+          default = true;
+          root = pkgs.writeTextDir "index.html" ''
+            ${setup.params.page or "hello world"}
+          '';
+        };
+      };
+      networking.firewall.enable = false;
+    };
+
+    client = { pkgs, ... }: {
+      environment.systemPackages = [ pkgs.jq ];
+    };
+  };
+
+  testScript = ''
+    server.wait_for_unit("nginx.service")
+    client.wait_for_unit("network.target")
+    assert "hello" in client.succeed("curl -sSf http://server/")
+  '';
+}

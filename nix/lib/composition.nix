@@ -1,0 +1,49 @@
+# Loads a composition as NixOSCompose's users write it, and says what is wrong
+# with it in their terms.
+{ lib, load, nixpkgs, flavour, file, attribute, params, system }:
+let
+  loaded = load file;
+  isMany = builtins.isAttrs loaded && !(loaded ? roles) && !(loaded ? nodes);
+  names = lib.concatStringsSep ", " (builtins.attrNames loaded);
+  chosen =
+    if attribute == "" then
+      (if isMany then throw "${file} holds several compositions (${names}); name one of them" else loaded)
+    else if !isMany then throw "${file} holds one composition, but `${attribute}' is asked for"
+    else loaded.${attribute} or (throw "${file} has no composition `${attribute}', only ${names}");
+
+  # Every name that a composition may ask for.
+  arguments = {
+    inherit system params;
+    inherit (nixpkgs) pkgs lib modulesPath;
+    helpers = import ./helpers.nix;
+    flavour = { inherit (flavour) name; };
+    setup = { inherit params; project.selected = params.selected or ""; };
+    nur = nixpkgs.pkgs.nur or { repos = { }; };
+  };
+  call = f:
+    let
+      wanted = builtins.functionArgs f;
+      missing = builtins.filter (n: !wanted.${n} && !(arguments ? ${n})) (builtins.attrNames wanted);
+    in
+    if missing == [ ] then f (arguments // { extra = arguments; })
+    else throw "the composition ${file} asks for ${lib.concatStringsSep ", " missing}, which nxc does not give; it may ask for ${lib.concatStringsSep ", " (builtins.attrNames arguments)}";
+  value =
+    let result = if lib.isFunction chosen then call chosen else chosen;
+    in if builtins.isAttrs result then result
+    else throw "the composition ${file} must give a set with `roles', but gives ${builtins.typeOf result}";
+  roles = value.roles or value.nodes or (throw "the composition ${file} has neither `roles' nor `nodes'");
+in
+{
+  # Options of a role that only other tools read are no options of its system.
+  roles = builtins.mapAttrs (name: module: { _file = file; imports = [ module ]; }) roles;
+  inherit value;
+
+  # A script may ask for the evaluated nodes, as NixOS's tests do.
+  testScript = evaluated:
+    let
+      script = value.testScript or null;
+      nodes = builtins.mapAttrs (_: role: role.config) evaluated;
+      text = if lib.isFunction script then script { inherit nodes; roles = nodes; } else script;
+    in
+    if text == null then null else builtins.unsafeDiscardStringContext (toString text);
+}

@@ -1,0 +1,102 @@
+# Options of nxc itself, for every role and every flavour, on the stand-in and on
+# NixOS alike.
+{ config, lib, pkgs, ... }:
+let
+  inherit (lib) mkOption mkIf types;
+  cfg = config.nxc;
+in
+{
+  _file = "nxc's own module";
+  options.nxc = {
+    users = {
+      names = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "user1" "user2" ];
+        description = "Names of persons that every node of the role knows.";
+      };
+      prefixHome = mkOption {
+        type = types.str;
+        default = "/home";
+        example = "/users";
+        description = "Folder of these users' homes.";
+      };
+    };
+    wait-online.enable = lib.mkEnableOption "waiting for the network before the system counts as started";
+    postBootCommands = mkOption {
+      type = types.lines;
+      default = "";
+      example = "touch /etc/ready";
+      description = "Shell commands, run as root just before systemd starts.";
+    };
+    baseBootCommands.enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether nxc.postBootCommands are run.";
+    };
+    root-sshKeys.enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether root accepts the deployment's own key, which each deployment makes for itself.";
+    };
+    sharedDirs = mkOption {
+      type = types.attrsOf (types.submodule {
+        options = {
+          export = mkOption { type = types.bool; default = false; description = "Whether this role gives the folder."; };
+          server = mkOption { type = types.str; default = ""; description = "Node that gives the folder."; };
+        };
+      });
+      default = { };
+      example = { "/users".export = true; };
+      description = "Folders that nodes share; how depends on the flavour.";
+    };
+    manifest = mkOption {
+      type = types.attrsOf types.unspecified;
+      internal = true;
+      readOnly = true;
+      description = "What a plan says of these options.";
+    };
+  };
+
+  config = lib.mkMerge [
+    {
+      nxc.manifest = {
+        users = cfg.users.names;
+        inherit (cfg) sharedDirs;
+        waitOnline = cfg.wait-online.enable;
+        rootSshKeys = cfg.root-sshKeys.enable;
+      };
+      boot.postBootCommands = mkIf cfg.baseBootCommands.enable cfg.postBootCommands;
+    }
+    (mkIf (cfg.users.names != [ ]) {
+      users.users = lib.genAttrs cfg.users.names (name: {
+        isNormalUser = true;
+        home = "${cfg.users.prefixHome}/${name}";
+        group = "users";
+      });
+    })
+    (mkIf cfg.wait-online.enable {
+      systemd.services.nxc-wait-online = {
+        description = "Wait for a route";
+        after = [ "network.target" ];
+        wantedBy = [ "multi-user.target" "network-online.target" ];
+        before = [ "network-online.target" ];
+        path = [ pkgs.iproute2 ];
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+        };
+        script = ''
+          until ip route get 192.0.2.1 > /dev/null 2>&1; do sleep 0.2; done
+        '';
+      };
+    })
+    # The context that nxc puts in place holds the deployment's public key.
+    (mkIf (cfg.root-sshKeys.enable && config.services.openssh.enable) {
+      services.openssh.extraConfig = ''
+        Match User root
+          AuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/authorized_keys.d/%u /etc/nxc/authorized_keys
+      '';
+    })
+  ];
+}

@@ -1,0 +1,50 @@
+# The package collection: the embedded stand-in, or a real nixpkgs. Both give
+# { lib, pkgs, evalConfig, modulesPath, label }.
+{ nixpkgs, system, overlays, load }:
+let
+  embedded =
+    let
+      index = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile nixpkgs.standin));
+      standin = import ./standin { inherit index system overlays; };
+    in
+    {
+      inherit (standin) lib pkgs modulesPath;
+      evalConfig = { modules }: standin.evalConfig { inherit system modules; inherit (standin) pkgs; };
+      label = {
+        label = "embedded (${index.label})";
+        version = index.version;
+        revision = builtins.substring 11 12 index.tree;
+      };
+    };
+
+  real =
+    let
+      path = nixpkgs.path;
+      # Everything that nixpkgs takes from its surroundings is given here.
+      pkgs = load path { inherit system overlays; config = { }; };
+      lib = pkgs.lib;
+      evaluate = load "${path}/nixos/lib/eval-config.nix";
+      arguments = builtins.functionArgs evaluate;
+      version = lib.fileContents "${path}/.version";
+      revisionFile = "${path}/.git-revision";
+    in
+    {
+      inherit lib pkgs;
+      modulesPath = "${path}/nixos/modules";
+      evalConfig = { modules }: evaluate {
+        inherit system pkgs;
+        modules = modules ++ [
+          # The release that the nixpkgs is, so that users need not say it.
+          { system.stateVersion = lib.mkDefault (lib.trivial.release or version); }
+        ];
+      };
+      label = {
+        label = "nixpkgs ${version}";
+        inherit version;
+        revision = if builtins.pathExists revisionFile then lib.fileContents revisionFile else "";
+      };
+    };
+in
+if nixpkgs.embedded then
+  (if nixpkgs ? standin then embedded else throw "the request lacks nixpkgs.standin, the index of the embedded stand-in")
+else real

@@ -1,0 +1,76 @@
+#!@busybox@/bin/sh
+# The first program of a node: it lays out an empty root around the system and
+# then becomes systemd. It may run again on the same root, after a restart.
+#
+# /etc/hosts, /etc/hostname and /etc/resolv.conf belong to whoever started the
+# node, and so does /etc/nxc.
+export PATH=@busybox@/bin
+system=@out@
+tree=@tree@
+files=$system/etc-files
+umask 022
+
+# The distribution's file system, where its programs expect it.
+ln -sfn "$tree/usr" /usr
+for name in bin sbin lib lib64; do
+  [ -e "$tree/usr/$name" ] || continue
+  [ -e "/$name" ] && [ ! -L "/$name" ] || ln -sfn "usr/$name" "/$name"
+done
+mkdir -p /etc /run /var/lib /var/log /var/cache /var/spool /var/tmp /var/empty /tmp \
+  /root /home /srv /mnt /opt /proc /sys /dev /run/wrappers/bin
+chmod 1777 /tmp /var/tmp
+chmod 0700 /root
+ln -sfn /run /var/run
+ln -sfn /run/lock /var/lock
+ln -sfn "$system" /run/current-system
+ln -sfn "$system" /run/booted-system
+
+# /etc: real folders with links to files, so that files of other makers fit
+# between them. One ln for each folder.
+ln -sfn "$files/etc" /etc/static
+cd "$files/etc"
+find . -type d | while read -r folder; do
+  mkdir -p "/etc/$folder"
+  find "$files/etc/$folder" -mindepth 1 -maxdepth 1 ! -type d | xargs -r sh -c 'ln -sf "$@" "$0"' "/etc/$folder/"
+done
+cd /
+while read -r mode numbers names file; do
+  rm -f "/etc/$file"
+  mkdir -p "/etc/$(dirname "$file")"
+  cp -L "$files/copies/$file" "/etc/$file"
+  chmod "$mode" "/etc/$file"
+  [ "$numbers" = 0:0 ] || chown "$numbers" "/etc/$file"
+done <"$files/copies.list"
+
+# Names that the configuration adds to those that the network gave.
+if [ -s "$system/hosts" ] && ! grep -qF "# from the system's configuration" /etc/hosts 2>/dev/null; then
+  { echo "# from the system's configuration"; cat "$system/hosts"; } >>/etc/hosts
+fi
+
+# Users, once: a node may change its own.
+set_password() {
+  sed -i "s|^$1:[^:]*:|$1:$2:|" /etc/shadow
+}
+first=
+for name in passwd group shadow gshadow; do
+  if [ ! -e "/etc/$name" ]; then
+    first=yes
+    cat "$files/users/$name" >"/etc/$name"
+  fi
+done
+chmod 0640 /etc/shadow /etc/gshadow
+chown 0:318 /etc/shadow /etc/gshadow
+[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+: >/etc/subuid
+: >/etc/subgid
+
+[ -z "$first" ] && set_password() { :; }
+. "$system/activate"
+# Copies may name owners that only exist now.
+while read -r mode numbers names file; do
+  [ "$names" = root:root ] || chown "$names" "/etc/$file"
+done <"$files/copies.list"
+. "$system/post-boot"
+
+export PATH=/run/current-system/sw/bin
+exec /usr/lib/systemd/systemd "$@"

@@ -1,0 +1,2 @@
+# NixOS's profile for containers.
+{ boot.isContainer = true; }

@@ -1,0 +1,2 @@
+# NixOS's headless profile: nothing to do here.
+{ }

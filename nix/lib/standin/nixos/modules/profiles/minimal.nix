@@ -1,0 +1,2 @@
+# NixOS's minimal profile; the stand-in is small already.
+{ }

@@ -1,0 +1,186 @@
+package standin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Index is what the Nix half reads: the tree, and which package of the
+// distribution gives which program.
+type Index struct {
+	Layout       int                     `json:"layout"`
+	Distribution string                  `json:"distribution"` // debian
+	Version      string                  `json:"version"`      // 12
+	Label        string                  `json:"label"`        // Debian 12
+	System       string                  `json:"system"`       // x86_64-linux
+	Libraries    string                  `json:"libraries"`    // usr/lib/x86_64-linux-gnu
+	Tree         string                  `json:"tree"`
+	Busybox      string                  `json:"busybox"`
+	Packages     map[string]IndexPackage `json:"packages"`
+}
+
+// IndexPackage is one package of the tree.
+type IndexPackage struct {
+	Version  string   `json:"version"`
+	Programs []string `json:"programs,omitempty"` // names in usr/bin
+}
+
+// indexExpression turns the index into a file of the store that refers to what
+// it names, so that one root keeps everything.
+const indexExpression = `{ file }:
+let
+  text = builtins.readFile file;
+  index = builtins.fromJSON text;
+  refer = path: { name = path; value.path = true; };
+in
+builtins.toFile "nxc-standin-index.json"
+  (builtins.appendContext text (builtins.listToAttrs (map refer [ index.tree index.busybox ])))
+`
+
+// add brings the unpacked tree, a static busybox and the index into the store.
+func add(ctx context.Context, work, dir string, host distribution, packages []Package, all contents, progress func(string)) (record, error) {
+	root := filepath.Join(work, "debian-tree")
+	busybox, err := busyboxFolder(ctx, root, filepath.Join(work, "busybox"))
+	if err != nil {
+		return record{}, err
+	}
+	progress("adding the packages to the Nix store")
+	paths, err := nixStoreAdd(ctx, root, busybox)
+	if err != nil {
+		return record{}, err
+	}
+	index := Index{
+		Layout:       layout,
+		Distribution: host.ID,
+		Version:      host.Version,
+		Label:        host.label(),
+		System:       system(),
+		Libraries:    "usr/lib/" + architecture() + "-linux-gnu",
+		Tree:         paths[0],
+		Busybox:      paths[1],
+		Packages:     map[string]IndexPackage{},
+	}
+	for i, p := range packages {
+		index.Packages[p.Name] = IndexPackage{Version: p.Version, Programs: all.programs[i]}
+	}
+	path, err := addIndex(ctx, work, dir, index)
+	if err != nil {
+		return record{}, err
+	}
+	return record{Layout: layout, Roots: rootsDigest(), Index: path, Tree: index.Tree, Busybox: index.Busybox}, nil
+}
+
+// busyboxFolder is a folder with the static busybox and links for its applets:
+// small, and enough to run every builder, with or without Nix's sandbox.
+func busyboxFolder(ctx context.Context, root, folder string) (string, error) {
+	bin := filepath.Join(folder, "bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return "", err
+	}
+	program := filepath.Join(bin, "busybox")
+	content, err := os.ReadFile(filepath.Join(root, "usr/bin/busybox"))
+	if err != nil {
+		return "", fmt.Errorf("finding busybox in the package busybox-static: %w", err)
+	}
+	if err := os.WriteFile(program, content, 0o755); err != nil {
+		return "", err
+	}
+	output, err := exec.CommandContext(ctx, program, "--list").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking busybox for its applets: %w", err)
+	}
+	for _, applet := range strings.Fields(string(output)) {
+		if applet == "busybox" {
+			continue
+		}
+		if err := os.Symlink("busybox", filepath.Join(bin, applet)); err != nil {
+			return "", err
+		}
+	}
+	return folder, nil
+}
+
+// addIndex writes the index to the store and roots it.
+func addIndex(ctx context.Context, work, dir string, index Index) (string, error) {
+	text, err := json.MarshalIndent(index, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encoding the stand-in's index: %w", err)
+	}
+	file := filepath.Join(work, "index.json")
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		return "", err
+	}
+	expression := filepath.Join(work, "index.nix")
+	if err := os.WriteFile(expression, []byte(indexExpression), 0o644); err != nil {
+		return "", err
+	}
+	output, err := runNix(ctx, "nix-instantiate", "--eval", "--json", "--read-write-mode", expression, "--arg", "file", file)
+	if err != nil {
+		return "", err
+	}
+	var path string
+	if err := json.Unmarshal([]byte(output), &path); err != nil {
+		return "", fmt.Errorf("reading the index's store path %q: %w", output, err)
+	}
+	root := filepath.Join(dir, "roots", filepath.Base(path))
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+		return "", err
+	}
+	if _, err := runNix(ctx, "nix-store", "--realise", path, "--add-root", root, "--indirect"); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// nixStoreAdd adds folders to the store and returns their paths in order.
+func nixStoreAdd(ctx context.Context, folders ...string) ([]string, error) {
+	output, err := runNix(ctx, "nix-store", append([]string{"--add"}, folders...)...)
+	if err != nil {
+		return nil, err
+	}
+	paths := strings.Fields(output)
+	if len(paths) != len(folders) {
+		return nil, fmt.Errorf("nix-store --add answered %d paths for %d folders: %q", len(paths), len(folders), output)
+	}
+	return paths, nil
+}
+
+// valid asks Nix whether paths are in its database.
+func valid(ctx context.Context, paths ...string) bool {
+	_, err := runNix(ctx, "nix-store", append([]string{"--check-validity"}, paths...)...)
+	return err == nil
+}
+
+func runNix(ctx context.Context, program string, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, program, arguments...)
+	output, err := command.Output()
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		detail := err.Error()
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			detail = strings.TrimSpace(string(exit.Stderr))
+		}
+		return "", fmt.Errorf("bringing the stand-in into the Nix store with %s %s: %s", program, arguments[0], detail)
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// architecture is the processor's name as GNU and Nix write it.
+func architecture() string {
+	names := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
+	if name, found := names[runtime.GOARCH]; found {
+		return name
+	}
+	return runtime.GOARCH
+}
+
+func system() string { return architecture() + "-linux" }

@@ -1,0 +1,156 @@
+// Package standin brings the programs of the host's distribution into the Nix
+// store, for compositions that are evaluated with nixpkgs = "embedded".
+//
+// With no network beyond the distribution's own mirror and no binary cache, it
+// gives a newcomer real systems within a minute: it asks apt which packages a
+// short visible list needs, fetches and unpacks them without installing
+// anything, and adds the result to the store as one tree. A JSON index, in the
+// store too, tells the Nix half which package gives which program. The same
+// versions of the same packages give the same store paths on every machine.
+//
+// It does not evaluate or build anything, and it changes nothing of the host's
+// own packages. It works for a normal user.
+package standin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Options say where to keep records and what else to bring.
+// The zero value works.
+type Options struct {
+	// CacheDir holds records, downloads and the garbage collector's root;
+	// empty means nxc/standin in the user's cache folder.
+	CacheDir string
+	// Packages are distribution packages to bring beyond the usual ones.
+	// Once asked for, they stay part of the tree until Refresh without them.
+	Packages []string
+	// Refresh asks the distribution for newer versions, even if a tree exists.
+	Refresh bool
+	// Verify asks Nix whether a recorded tree is valid, instead of only looking
+	// whether it is there.
+	Verify bool
+}
+
+// Ensure makes certain that the stand-in's tree is in the Nix store and returns
+// the store path of its index. The first time it fetches and unpacks packages
+// and reports what it does through progress, one line a call; later it only
+// looks whether what it recorded still exists, and starts no program.
+func Ensure(ctx context.Context, options Options, progress func(string)) (string, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	host, err := readDistribution("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	dir, err := cacheDir(options.CacheDir)
+	if err != nil {
+		return "", err
+	}
+	if index, ok := recorded(ctx, dir, host, options); ok {
+		return index, nil
+	}
+	unlock, err := lock(ctx, dir, progress)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if index, ok := recorded(ctx, dir, host, options); ok {
+		return index, nil
+	}
+	return prepare(ctx, dir, host, options, progress)
+}
+
+// recorded answers from the cache when it can.
+func recorded(ctx context.Context, dir string, host distribution, options Options) (string, bool) {
+	if options.Refresh {
+		return "", false
+	}
+	known, err := readRecord(dir, host)
+	if err != nil || !known.covers(options.Packages) || !known.present() {
+		return "", false
+	}
+	if options.Verify && !valid(ctx, known.Index, known.Tree, known.Busybox) {
+		return "", false
+	}
+	return known.Index, true
+}
+
+// prepare fetches, unpacks and adds everything, and records it.
+func prepare(ctx context.Context, dir string, host distribution, options Options, progress func(string)) (string, error) {
+	if err := requireTools(); err != nil {
+		return "", err
+	}
+	wanted := options.Packages
+	if known, err := readRecord(dir, host); err == nil && !options.Refresh {
+		wanted = append(slices.Clone(known.Packages), wanted...)
+	}
+	wanted = sortedUnique(wanted)
+
+	apt := aptClient{dir: dir, host: host, progress: progress}
+	packages, err := apt.resolve(ctx, sortedUnique(append(slices.Clone(roots), wanted...)))
+	if err != nil {
+		return "", err
+	}
+	archives, err := apt.download(ctx, packages)
+	if err != nil {
+		return "", err
+	}
+
+	work, err := os.MkdirTemp(dir, "unpack-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder to unpack packages in: %w", err)
+	}
+	defer os.RemoveAll(work)
+	progress(fmt.Sprintf("unpacking %d packages", len(archives)))
+	contents, err := unpack(ctx, archives, filepath.Join(work, "debian-tree"))
+	if err != nil {
+		return "", err
+	}
+	made, err := add(ctx, work, dir, host, packages, contents, progress)
+	if err != nil {
+		return "", err
+	}
+	made.Packages = wanted
+	if err := made.write(dir); err != nil {
+		return "", err
+	}
+	// What was fetched is in the store now; a failure to tidy costs only space.
+	_ = os.RemoveAll(apt.archives())
+	progress(fmt.Sprintf("%s is ready: %d packages in %s", host.label(), len(packages), made.Tree))
+	return made.Index, nil
+}
+
+// cacheDir finds the folder for records and makes it.
+func cacheDir(asked string) (string, error) {
+	dir := asked
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("finding the user's cache folder (set HOME or XDG_CACHE_HOME): %w", err)
+		}
+		dir = filepath.Join(base, "nxc", "standin")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making the stand-in's cache folder: %w", err)
+	}
+	return filepath.Abs(dir)
+}
+
+// sortedUnique returns names in order, each once, without empty ones.
+func sortedUnique(names []string) []string {
+	kept := make([]string, 0, len(names))
+	for _, name := range names {
+		if name = strings.TrimSpace(name); name != "" {
+			kept = append(kept, name)
+		}
+	}
+	slices.Sort(kept)
+	return slices.Compact(kept)
+}
