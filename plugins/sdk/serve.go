@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,7 +40,7 @@ func Serve(p Provider) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	stderr := os.Stderr // go-plugin puts a pipe of its own in its place
+	stderr := os.Stderr
 	slog.SetDefault(slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: logLevel()})))
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: wire.Handshake,
@@ -46,10 +48,28 @@ func Serve(p Provider) {
 			wire.ProtocolVersion: {wire.PluginName: &wire.Plugin{Provider: provider}},
 		},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(o, wire.ServerOptions()...)...)
+			return grpc.NewServer(append(append(o, wire.ServerOptions()...), ownStreams(stderr)...)...)
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: stderr}),
 	})
+}
+
+// ownStreams gives the provider its true standard error back before the first
+// call, and the same for what it prints. go-plugin carries both over the
+// connection, where a crash loses the last lines, the ones that matter.
+func ownStreams(stderr *os.File) []grpc.ServerOption {
+	var once sync.Once
+	restore := func() { once.Do(func() { os.Stdout, os.Stderr = stderr, stderr }) }
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			restore()
+			return handler(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			restore()
+			return handler(srv, stream)
+		}),
+	}
 }
 
 // byHand says what the program is to a person who started it.
