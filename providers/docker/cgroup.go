@@ -147,40 +147,40 @@ func removeGroups(group string) error {
 
 // removeParentThroughContainer does the same where we are not root: a
 // container from the same image, with the node's own programs, removes the
-// groups. Its labels are the node's, so that nothing is lost if it is left.
+// groups, and the engine removes it. It carries the node's labels, so that one
+// that never started is found like any other half-made container.
 func (e *engine) removeParentThroughContainer(ctx context.Context, op sdk.Operation, gone Container) error {
 	labels, err := marks(op, "docker_container", gone.Name, nil, gone)
 	if err != nil {
 		return err
 	}
-	spec := client.ContainerCreateOptions{
+	made, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image:  gone.Image,
 			Labels: labels,
 			Env:    environmentOf(gone),
-			Cmd: []string{"sh", "-c",
-				`for d in /groups/"$0" /groups/*/"$0"; do test ! -d "$d" || rmdir "$d"; done`, strings.TrimPrefix(gone.CgroupParent, "/")},
+			Cmd: []string{"sh", "-c", `for d in /groups/"$0" /groups/*/"$0"; do test ! -d "$d" || rmdir "$d"; done`,
+				strings.TrimPrefix(gone.CgroupParent, "/")},
 		},
 		HostConfig: &container.HostConfig{
 			Binds:        append(bindsOf(gone), "/sys/fs/cgroup:/groups:rw"),
 			NetworkMode:  "none",
 			CgroupnsMode: container.CgroupnsModeHost,
+			AutoRemove:   true,
 		},
-	}
-	made, err := e.client.ContainerCreate(ctx, spec)
+	})
 	if err != nil {
 		return err
 	}
-	defer e.client.ContainerRemove(context.WithoutCancel(ctx), made.ID, client.ContainerRemoveOptions{Force: true})
-	wait := e.client.ContainerWait(ctx, made.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	wait := e.client.ContainerWait(ctx, made.ID, client.ContainerWaitOptions{Condition: container.WaitConditionRemoved})
 	if _, err := e.client.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
-		return err
+		_, removeErr := e.client.ContainerRemove(context.WithoutCancel(ctx), made.ID, client.ContainerRemoveOptions{Force: true})
+		return errors.Join(err, removeErr)
 	}
 	select {
 	case r := <-wait.Result:
 		if r.StatusCode != 0 {
-			lines, _ := e.tail(ctx, made.ID, false, 5)
-			return fmt.Errorf("rmdir in a container: %s", strings.Join(lines, "; "))
+			return fmt.Errorf("rmdir in a container ended with status %d", r.StatusCode)
 		}
 		return nil
 	case err := <-wait.Error:

@@ -1,0 +1,135 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// systemdRoot makes an image that runs this machine's own systemd, whose /usr
+// is mounted into it, with the given files and links ("-> target") beside.
+func (d *deployment) systemdRoot(files map[string]string) *Image {
+	d.t.Helper()
+	if _, err := os.Stat("/usr/lib/systemd/systemd"); err != nil {
+		d.t.Skip("no systemd on this machine")
+	}
+	all := map[string]string{
+		"bin": "-> usr/bin", "sbin": "-> usr/sbin", "lib": "-> usr/lib", "lib64": "-> usr/lib64",
+		"etc/machine-id": "", "etc/passwd": "root:x:0:0::/root:/bin/sh\n", "etc/group": "root:x:0:\n",
+		"etc/systemd/system/default.target": "[Unit]\nDescription=up\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n",
+	}
+	for name, content := range files {
+		all[name] = content
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range keysOf(all) {
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(all[name]))}
+		if target, ok := strings.CutPrefix(all[name], "-> "); ok {
+			h = &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target}
+		}
+		d.must(w.WriteHeader(h))
+		if h.Typeflag == tar.TypeReg {
+			_, err := io.WriteString(w, all[name])
+			d.must(err)
+		}
+	}
+	d.must(w.Close())
+	d.must(os.WriteFile(filepath.Join(d.project, "systemd.tar"), b.Bytes(), 0o600))
+	image := &Image{Name: "systemd", Archive: "systemd.tar"}
+	d.must(images{d.engine}.Create(d.t.Context(), d.op("docker_image.systemd"), image))
+	return image
+}
+
+// machine is a container that runs image's systemd.
+func (d *deployment) machine(image *Image) Container {
+	return Container{
+		Name: "machine", Image: image.Reference, Command: []string{"/usr/lib/systemd/systemd"}, Systemd: true,
+		Env: map[string]string{"PATH": "/usr/bin"}, Mounts: []Mount{{Source: "/usr", Target: "/usr", ReadOnly: true}}, Network: "none",
+	}
+}
+
+// groups lists the control groups of a container's parent that exist.
+func (d *deployment) groups(parent string) []string {
+	var all []string
+	for _, mount := range d.cgroup.mounts {
+		if _, err := os.Stat(filepath.Join(mount, parent)); err == nil {
+			all = append(all, filepath.Join(mount, parent))
+		}
+	}
+	return all
+}
+
+func TestSystemd(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	c, ctx := containers{d.engine}, t.Context()
+	op := d.op("docker_container.machine")
+	have := d.machine(d.systemdRoot(nil))
+	d.must(c.Create(ctx, op, &have))
+	if out, _, err := d.run(ctx, have.ID, "systemctl", "is-system-running"); out != "running\n" || err != nil {
+		t.Errorf("state after create: %q, error %v", out, err)
+	}
+	if len(d.groups(have.CgroupParent)) == 0 {
+		t.Errorf("no control group %s", have.CgroupParent)
+	}
+	// It may write below its own parent, and nowhere else.
+	out, _, _ := d.run(ctx, have.ID, "sh", "-c", `mkdir /sys/fs/cgroup/mine; echo 1 > /sys/fs/cgroup/cgroup.procs; mkdir "$0" && rmdir "$0" && echo ok`, filepath.Join("/sys/fs/cgroup", have.CgroupParent, "sub"))
+	if strings.Count(out, "Read-only file system") != 2 || !strings.HasSuffix(out, "ok\n") {
+		t.Errorf("its power over control groups: %s", out)
+	}
+	d.must(c.Power(ctx, op, &have, plugins.PowerReset))
+	if out, _, _ := d.run(ctx, have.ID, "systemctl", "is-system-running"); out != "running\n" {
+		t.Errorf("state after reset: %q", out)
+	}
+	d.must(c.Delete(ctx, op, &have))
+	if left := d.groups(have.CgroupParent); len(left) > 0 {
+		t.Errorf("control groups left behind: %v", left)
+	}
+}
+
+func TestSystemdDegraded(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	c, ctx := containers{d.engine}, t.Context()
+	op := d.op("docker_container.machine")
+	have := d.machine(d.systemdRoot(map[string]string{
+		"etc/systemd/system/broken.service":                      "[Service]\nType=oneshot\nExecStart=/usr/bin/false\n",
+		"etc/systemd/system/default.target.wants/broken.service": "-> ../broken.service",
+	}))
+	err := c.Create(ctx, op, &have)
+	var warnings plugins.Diagnostics
+	if !errors.As(err, &warnings) || warnings.HasErrors() || warnings[0].Summary != "machine is up, but units failed: broken.service" {
+		t.Errorf("got %v, want a warning about broken.service", err)
+	}
+	if !have.Running {
+		t.Error("it does not run")
+	}
+	// Where we are not root, a container from the same image removes the groups.
+	d.cgroup.direct = false
+	d.must(c.Delete(ctx, op, &have))
+	if left := d.groups(have.CgroupParent); len(left) > 0 {
+		t.Errorf("control groups left behind: %v", left)
+	}
+}
+
+func TestSystemdBreaks(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	have := d.machine(d.systemdRoot(nil))
+	have.Command = []string{"/bin/sh", "-c", "echo no system here; sleep 0.5; exit 9"}
+	err := containers{d.engine}.Create(t.Context(), d.op("docker_container.machine"), &have)
+	if err == nil || !strings.Contains(err.Error(), "machine did not come up") || !strings.Contains(err.Error(), "the container stopped with status 9") || !strings.Contains(err.Error(), "no system here") {
+		t.Errorf("got %v", err)
+	}
+	if have.ID == "" {
+		t.Error("the half-made container is not recorded")
+	}
+}
