@@ -134,5 +134,37 @@ type Result struct {
 	Objects *plan.Objects
 }
 
-// Failed reports whether anything was not done.
+// HasErrors reports whether anything went wrong or was left undone.
 func (r *Result) HasErrors() bool { return r.Interrupted || plan.HasErrors(r.Problems) }
+
+// Run carries a plan out and returns when nothing runs any more. When ctx is
+// cancelled it starts nothing new and waits for what runs.
+func Run(ctx context.Context, o Options) Result {
+	if o.Parallelism <= 0 {
+		o.Parallelism = DefaultParallelism
+	}
+	if o.Hard == nil {
+		o.Hard = context.WithoutCancel(ctx)
+	}
+	if o.Events == nil {
+		o.Events = silent{}
+	}
+	if o.NewAttempt == nil {
+		o.NewAttempt = func() string { return "" }
+	}
+	order, problems := plan.Arrange(o.Plan.Changes)
+	if plan.HasErrors(problems) {
+		return Result{Problems: problems, Done: Counts{}, Failed: Counts{}, Skipped: Counts{}, Objects: o.Plan.Objects}
+	}
+	w := newWalk(o, order)
+	w.run(ctx)
+	return w.finish(ctx)
+}
+
+// silent are events that nobody listens to.
+type silent struct{}
+
+func (silent) Started(Operation)                             {}
+func (silent) Progress(Operation, Progress)                  {}
+func (silent) Done(Operation, time.Duration, []plan.Problem) {}
+func (silent) Skipped(*plan.Change, addr.Instance)           {}
