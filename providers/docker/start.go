@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -108,8 +109,11 @@ func (c containers) awaitSystemd(ctx context.Context, op sdk.Operation, have *Co
 // once it answers. While it does not answer yet, the state is "offline" or "".
 func (c containers) systemState(ctx context.Context, have *Container) (string, error) {
 	out, exit, err := c.run(ctx, have.ID, "systemctl", "is-system-running", "--wait")
+	if errdefs.IsConflict(err) {
+		return "", nil // it does not run; who waits for its end says why
+	}
 	state, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	if err == nil && (exit == 126 || exit == 127) && strings.Contains(out, "exec") {
+	if err == nil && (exit == 126 || exit == 127) && strings.Contains(out, "executable file not found") {
 		return "no systemctl", nil
 	}
 	if len(strings.Fields(state)) > 1 { // a complaint, not a state
