@@ -11,6 +11,7 @@ type printer struct {
 	buf     []byte
 	depth   int
 	compact bool
+	spaced  bool // a blank after commas and colons, although compact
 	fresh   bool // nothing written yet inside the innermost bracket
 	err     error
 }
@@ -44,6 +45,9 @@ func (p *printer) close(c byte) {
 func (p *printer) next() {
 	if !p.fresh {
 		p.buf = append(p.buf, ',')
+		if p.spaced {
+			p.buf = append(p.buf, ' ')
+		}
 	}
 	p.fresh = false
 	p.newline()
@@ -62,7 +66,7 @@ func (p *printer) nextBlock(name string) {
 
 func (p *printer) name(name string) {
 	p.buf = append(appendString(p.buf, name), ':')
-	if !p.compact {
+	if !p.compact || p.spaced {
 		p.buf = append(p.buf, ' ')
 	}
 }
@@ -148,7 +152,7 @@ func (p *printer) spread(c []byte) {
 
 // line writes what f writes without line breaks.
 func (p *printer) line(f func(p *printer)) {
-	q := printer{buf: p.buf, compact: true, err: p.err}
+	q := printer{buf: p.buf, compact: true, spaced: !p.compact || p.spaced, err: p.err}
 	f(&q)
 	p.buf, p.err = q.buf, q.err
 }
