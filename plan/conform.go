@@ -262,4 +262,3 @@ func mapAgrees(planned map[string]cty.Value, actual cty.Value) bool {
 	}
 	return true
 }
-

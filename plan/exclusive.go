@@ -164,6 +164,9 @@ func (b *builder) claimsOutside(taken map[claim]holder) {
 
 func bothClaim(a addr.Instance, h held, other holder) Problem {
 	detail := fmt.Sprintf("%s and %s both want the %s %q, which only one object may have. Give one of them another.", other.addr, a, h.claim.attribute, h.claim.value)
+	if other.addr == a {
+		detail = fmt.Sprintf("%s wants the %s %q two times. Give it another in one place.", a, h.claim.attribute, h.claim.value)
+	}
 	if other.outside {
 		detail = fmt.Sprintf("%s has the %s %q already, and is not part of this plan. Give %s another, or destroy the other one first.", other.addr, h.claim.attribute, h.claim.value, a)
 	}
