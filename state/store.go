@@ -68,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a folder", dir)
 	}
-	s := &Store{options: o, dir: dir, workspace: o.Workspace}
+	s := &Store{options: o, dir: dir, workspace: o.Workspace, lineage: NewUUID()}
 	if o.StatePath != "" {
 		return s, s.openExplicit(o.StatePath)
 	}
@@ -107,6 +107,16 @@ func (s *Store) openExplicit(path string) error {
 		s.workspace = "file:" + url.PathEscape(filepath.Base(abs))
 	}
 	return nil
+}
+
+// read reads the state file. Where there is none it always returns the same
+// new lineage, so that what is planned is what is applied.
+func (s *Store) read() (*State, bool, error) {
+	file, found, err := Read(s.path)
+	if err == nil && !found {
+		file.Lineage = s.lineage
+	}
+	return file, found, err
 }
 
 // Path returns the state file's absolute path.

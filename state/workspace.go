@@ -89,7 +89,7 @@ func (s *Store) NewWorkspace(ctx context.Context, name string) (*Store, error) {
 	if exists(made.path) {
 		return nil, fmt.Errorf("the workspace %q exists; nxc workspace select %s makes it the current one", name, name)
 	}
-	from, _, err := Read(s.path)
+	from, _, err := s.read()
 	if err != nil {
 		return nil, err
 	}
