@@ -52,7 +52,7 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 	if err != nil {
 		return nil, hcl.Diagnostics{stateDiagnostic(err)}
 	}
-	if !maps.Equal(session.Base().Hashes(touched), planned.base.Hashes(touched)) {
+	if !maps.Equal(session.Base().Hashes(touched), p.snapshot.State.Hashes(touched)) {
 		session.Abort()
 		return nil, hcl.Diagnostics{errorf("The state changed since the plan was made", "Another command applied something meanwhile. Nothing was changed: run the command again.")}
 	}
@@ -156,7 +156,7 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 
 // recordsDiffer reports whether an apply without changes would still record
 // something: drift that was accepted.
-func (p *Project) recordsDiffer(planned *Planned) bool { return len(planned.Plan.Drift) > 0 }
+func (p *Project) recordsDiffer(planned *Planned) bool { return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0 }
 
 func present(list []OutputChange) []OutputChange {
 	return slices.DeleteFunc(slices.Clone(list), func(o OutputChange) bool { return o.After == cty.NilVal })

@@ -29,10 +29,10 @@ import (
 
 // Options say what to open.
 type Options struct {
-	Dir       string   // of the configuration; default "."
-	Workspace string   // default: the selected one
-	StatePath string   // default: by workspace, beside the configuration
-	Flavours  []string // -flavour
+	Dir       string                 // of the configuration; default "."
+	Workspace string                 // default: the selected one
+	StatePath string                 // default: by workspace, beside the configuration
+	Flavours  []string               // -flavour
 	Inputs    []config.InputArgument // -var and -var-file, in their order
 	Environ   []string               // of the process, for NXC_VAR_name
 
@@ -75,6 +75,7 @@ type Project struct {
 	nix       *nix.Nix // found at the first need
 	snapshot  *state.Snapshot
 	recorded  *state.State        // the snapshot's; the session's once an apply runs
+	findings  []finding           // what became of interrupted operations
 	refreshed []plan.Prior        // what is there now
 	unowned   plugins.Diagnostics // why a flavour has no provider
 }
@@ -184,20 +185,35 @@ func (p *Project) Close(ctx context.Context) {
 	p.providers.close(ctx)
 }
 
-// folders returns a provider configuration's places, and creates them.
+// folders returns a provider configuration's places. They are there once
+// something exists: a plan of a new state leaves none behind.
 func (p *Project) folders(configuration string) (plugins.Folders, error) {
-	f := plugins.Folders{
+	if p.snapshot.Found {
+		if err := p.makeFolders(configuration); err != nil {
+			return plugins.Folders{}, err
+		}
+	}
+	return p.foldersOf(configuration), nil
+}
+
+func (p *Project) foldersOf(configuration string) plugins.Folders {
+	return plugins.Folders{
 		Project: p.Config.Dir,
 		State:   filepath.Join(p.home(), "providers", configuration),
 		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
 	}
+}
+
+// makeFolders makes a provider configuration's places, closed to others.
+func (p *Project) makeFolders(configuration string) error {
+	f := p.foldersOf(configuration)
 	for _, dir := range []string{f.State, f.Runtime, f.Cache} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return f, err
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // home is the folder that lives as long as the state does: keys, logs, roots.

@@ -45,6 +45,12 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 		}
 		out.source = s
 	}
+	recovered, more := p.recover(ctx, p.evaluatorOf(out.source))
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return nil, diags
+	}
+	out.Notices = append(out.Notices, recovered...)
 	priors, more := p.refresh(ctx, p.evaluatorOf(out.source))
 	diags = append(diags, more...)
 	if more.HasErrors() {

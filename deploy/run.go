@@ -28,6 +28,14 @@ type run struct {
 // begin gives every deployment its record: its uuid, the places that its
 // providers point at, and its keys.
 func (r *run) begin() hcl.Diagnostics {
+	if diags := r.settle(); diags.HasErrors() {
+		return diags
+	}
+	for _, running := range r.p.providers.all() {
+		if err := r.p.makeFolders(running.name); err != nil {
+			return hcl.Diagnostics{errorf("A folder of a provider cannot be made", "%s", sentence(err))}
+		}
+	}
 	for _, name := range r.p.touched(r.planned) {
 		d := r.planned.deployment(name)
 		record := &state.Deployment{Name: name}
