@@ -59,16 +59,16 @@ func (s *Sealer) fingerprint(of string, p cty.Path, v cty.Value) (string, error)
 type fingerprinter func(cty.Path, cty.Value) (string, error)
 
 // withhold replaces the values at the paths by null and says which it did. A
-// path that leads nowhere, or to null, is passed over. A path into a set, or
-// to an element, leaves out the set: its elements have no names.
+// path that leads nowhere, or to null, is passed over. A path into a set
+// leaves out the set: its elements have no names.
 func withhold(v cty.Value, paths []cty.Path, mark fingerprinter) (cty.Value, []Secret, error) {
 	if len(paths) == 0 {
 		return v, nil, nil
 	}
-	paths = outermost(paths)
+	paths = outermost(nameable(v.Type(), paths))
 	var secrets []Secret
 	v, err := cty.Transform(v, func(p cty.Path, e cty.Value) (cty.Value, error) {
-		if e.IsNull() || len(p) == 0 || !slices.ContainsFunc(paths, func(s cty.Path) bool { return covers(s, p, e) }) {
+		if e.IsNull() || len(p) == 0 || !slices.ContainsFunc(paths, p.Equals) {
 			return e, nil
 		}
 		fingerprint, err := mark(p, e)
@@ -85,6 +85,27 @@ func withhold(v cty.Value, paths []cty.Path, mark fingerprinter) (cty.Value, []S
 		return cty.NilVal, nil, err
 	}
 	return v, secrets, nil
+}
+
+// nameable cuts paths that lead into a set off before it.
+func nameable(t cty.Type, paths []cty.Path) []cty.Path {
+	out := make([]cty.Path, len(paths))
+	for n, p := range paths {
+		out[n] = p
+		at := cty.UnknownVal(t)
+		for i, step := range p {
+			if at.Type().IsSetType() {
+				out[n] = p[:i]
+				break
+			}
+			next, err := step.Apply(at)
+			if err != nil {
+				break // it leads nowhere
+			}
+			at = next
+		}
+	}
+	return out
 }
 
 // outermost returns the paths that lie below no other.
@@ -110,15 +131,6 @@ func sortSecrets(secrets []Secret) error {
 		return bytes.Compare(x, y)
 	})
 	return failed
-}
-
-// covers reports whether the sensitive path s says that the value e at p is to
-// be left out.
-func covers(s, p cty.Path, e cty.Value) bool {
-	if p.Equals(s) {
-		return true
-	}
-	return e.Type().IsSetType() && s.HasPrefix(p)
 }
 
 // restore fills the gaps of v that secrets left from want.

@@ -44,6 +44,7 @@ type Store struct {
 	dir       string // absolute, of the configuration
 	path      string // absolute, of the state file
 	workspace string
+	lineage   string // of a new state, when there is none
 
 	mu    sync.Mutex
 	bytes []byte // the file as it was last read, and what it meant
@@ -107,16 +108,6 @@ func (s *Store) openExplicit(path string) error {
 		s.workspace = "file:" + url.PathEscape(filepath.Base(abs))
 	}
 	return nil
-}
-
-// read reads the state file. Where there is none it always returns the same
-// new lineage, so that what is planned is what is applied.
-func (s *Store) read() (*State, bool, error) {
-	file, found, err := Read(s.path)
-	if err == nil && !found {
-		file.Lineage = s.lineage
-	}
-	return file, found, err
 }
 
 // Path returns the state file's absolute path.
@@ -323,12 +314,13 @@ func (s *Store) update(ctx context.Context, change func(file *State, found bool)
 	return s.write(file)
 }
 
-// read is Read, which need not decode again what it has just decoded. What it
-// returns is shared, and must not be changed.
+// read is Read, which need not decode again what it has just decoded, and
+// draws one lineage for a state that is not there, so that what is planned is
+// what is applied. What it returns is shared, and must not be changed.
 func (s *Store) read() (state *State, found bool, err error) {
 	data, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return New(), false, nil
+		return &State{Lineage: s.lineage}, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot read the state: %w", err)
