@@ -97,10 +97,16 @@ func (f *fault) show(v cty.Value) string {
 		return v.AsBigFloat().Text('g', -1)
 	case v.Type() == cty.Bool:
 		return strconv.FormatBool(v.True())
+	case v.Type().IsObjectType():
+		return "an object"
+	case v.Type().IsMapType():
+		return fmt.Sprintf("a map of %d", v.LengthInt())
+	case v.Type().IsSetType():
+		return fmt.Sprintf("a set of %d", v.LengthInt())
 	case v.CanIterateElements():
-		return fmt.Sprintf("%s with %d elements", v.Type().FriendlyName(), v.LengthInt())
+		return fmt.Sprintf("a list of %d", v.LengthInt())
 	default:
-		return v.Type().FriendlyName()
+		return "a value"
 	}
 }
 

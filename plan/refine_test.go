@@ -150,7 +150,7 @@ func TestRefineLies(t *testing.T) {
 		"a default":                    {change: values{"size": num(2)}, want: []string{"it plans 2 for size, where the configuration says 1"}},
 		"computed ones are free":       {change: values{"id": str("x"), "zone": str("y")}},
 		"a null list":                  {change: values{"list": cty.NullVal(cty.List(cty.String))}, want: []string{"it plans null for list"}},
-		"a known part of a list":       {change: values{"list": list("b", "c")}, want: []string{"it plans list of string with 2 elements for list"}},
+		"a known part of a list":       {change: values{"list": list("b", "c")}, want: []string{"it plans a list of 2 for list"}},
 		"an unknown part of a list":    {change: values{"list": list("a", "c")}},
 		"a block is gone":              {change: values{"port": cty.ListValEmpty(port(nil).Type())}, want: []string{"for port, where"}},
 		"a block more": {
