@@ -95,8 +95,10 @@ func (e *evaluator) evalError(entry logEntry) *EvalError {
 			break
 		}
 	}
-	if out.File == "" {
-		out.Frame = e.guessPlace(entry.errorText())
+	if out.File == "" || out.Line == 0 {
+		if guess := e.guessPlace(entry); guess.File != "" {
+			out.Frame = guess
+		}
 	}
 	for _, step := range steps {
 		if step.Text != "" && !containsFrame(out.Frames, step.Frame) && step.Place() != out.Place() {
@@ -119,6 +121,7 @@ type userStep struct {
 // nothing, but its place does.
 func (e *evaluator) userSteps(entry logEntry) []userStep {
 	var steps []userStep
+	options := 0
 	if e.isUserFile(entry.Pos.File) {
 		steps = append(steps, userStep{Frame: frameAt(entry.Pos, ""), isError: true})
 	}
@@ -130,11 +133,28 @@ func (e *evaluator) userSteps(entry logEntry) []userStep {
 				text = "called"
 			}
 			steps = append(steps, userStep{Frame: frameAt(step.Pos, text)})
-		case step.Pos.File == "" && strings.HasPrefix(text, "while evaluating the role"):
-			steps = append(steps, userStep{Frame: Frame{Text: text}})
+		case step.Pos.File == "" && isModuleStep(text):
+			if options++; strings.Contains(text, "the role") || options <= maxOptionSteps {
+				steps = append(steps, userStep{Frame: Frame{Text: text}})
+			}
 		}
 	}
 	return steps
+}
+
+// maxOptionSteps is how many of the options that led to an error are shown: the
+// outer ones are those of the system as a whole.
+const maxOptionSteps = 2
+
+// isModuleStep recognises what the module system and nxc's library say on the
+// way; their steps have no place.
+func isModuleStep(text string) bool {
+	for _, prefix := range []string{"the role", "the option", "definitions from"} {
+		if strings.HasPrefix(text, "while evaluating "+prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func frameAt(pos position, text string) Frame {

@@ -52,3 +52,56 @@ func compareGolden(t *testing.T, path, got string) {
 		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
 	}
 }
+
+// TestEvalErrorFromLog reads errors as versions since 2.8 log them.
+func TestEvalErrorFromLog(t *testing.T) {
+	dir := project(t, map[string]string{"composition.nix": "{ pkgs, ... }:\n{\n  roles.server = pkgs.ngnix;\n}\n"})
+	composition := filepath.Join(dir, "composition.nix")
+	e := evaluator{
+		Nix:     &Nix{cacheDir: "/cache"},
+		request: Request{Composition: composition, Nixpkgs: Nixpkgs{Path: dir + "/nixpkgs"}},
+		folders: []string{dir},
+		reads:   readLog{seen: map[read]bool{{readImport, composition}: true}},
+	}
+	cases := map[string]struct {
+		line string
+		want string
+	}{
+		"place, step of nixpkgs, step of the user": {
+			line: `{"action":"msg","level":0,"msg":"error: attribute 'ngnix' missing\n       at DIR/composition.nix:3:18:\n       Did you mean nginx?","raw_msg":"attribute 'ngnix' missing","file":"DIR/composition.nix","line":3,"column":18,"trace":[` +
+				`{"raw_msg":"while calling the 'mapAttrs' builtin","file":"/cache/lib/x/entry.nix","line":1,"column":1},` +
+				`{"raw_msg":"while evaluating a module","file":"DIR/nixpkgs/lib/modules.nix","line":9,"column":9},` +
+				`{"raw_msg":"while evaluating the attribute 'roles.server'","file":"DIR/composition.nix","line":3,"column":3},` +
+				`{"raw_msg":"while evaluating the attribute 'roles.server'","file":"DIR/composition.nix","line":3,"column":3}]}`,
+			want: "DIR/composition.nix:3:18: attribute 'ngnix' missing\n  3 |   roles.server = pkgs.ngnix;\n                       ^\n" +
+				"  while evaluating the attribute 'roles.server' at DIR/composition.nix:3:3\nDid you mean nginx?",
+		},
+		"no place of the user's": {
+			line: `{"action":"msg","level":0,"msg":"error: oops","raw_msg":"oops","file":"/cache/lib/x/entry.nix","line":1,"column":1}`,
+			want: "DIR/composition.nix: oops",
+		},
+		"definitions from a file": {
+			line: `{"action":"msg","level":0,"msg":"error: x","raw_msg":"The option ` + "`roles.server'" + ` does not exist. Definition values:\n- In ` + "`DIR/composition.nix'" + `: 1","trace":[` +
+				`{"raw_msg":"while evaluating the option ` + "`a':" + `"},{"raw_msg":"while evaluating the option ` + "`b':" + `"},{"raw_msg":"while evaluating the option ` + "`c':" + `"},` +
+				`{"raw_msg":"while evaluating the role ` + "`server':" + `"}]}`,
+			want: "DIR/composition.nix:3:3: The option `roles.server' does not exist. Definition values:\n- In `DIR/composition.nix': 1\n" +
+				"  3 |   roles.server = pkgs.ngnix;\n        ^\n" +
+				"  while evaluating the option `a'\n  while evaluating the option `b'\n  while evaluating the role `server'\n" +
+				"Check its spelling, and that the module which declares it is imported.",
+		},
+		"import from derivation": {
+			line: `{"action":"msg","level":0,"msg":"error: x","raw_msg":"cannot build '/nix/store/a2nrnqfwlfxdi0i920b6nfrdxwp6l889-gen.nix.drv^out' during evaluation because the option 'allow-import-from-derivation' is disabled"}`,
+			want: "DIR/composition.nix: gen.nix would have to be built before the composition can be evaluated\n" +
+				"The composition reads the result of building gen.nix while it is evaluated (import from derivation), so nothing could be planned before that is built. Keep the generated file in the project's folder instead.",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			entry := parseLogLine([]byte("@nix " + strings.ReplaceAll(c.line, "DIR", dir)))
+			got := strings.ReplaceAll(e.evalError(entry).Error(), dir, "DIR")
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}

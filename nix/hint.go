@@ -50,7 +50,7 @@ var advices = []advice{
 	{regexp.MustCompile(`access to URI '([^']*)' is forbidden`), func(_ *evaluator, g []string) string {
 		return "Fetch it over https, with its hash, or add it to the project's folder."
 	}},
-	{regexp.MustCompile(`(?:getting status of|opening file|path) '([^']*)'(?:: No such file| does not exist)`), adviseMissingFile},
+	{missingPattern, adviseMissingFile},
 	{regexp.MustCompile(`undefined variable '([^']*)'`), adviseUndefined},
 	{regexp.MustCompile(`called without required argument '([^']*)'`), func(_ *evaluator, g []string) string {
 		return fmt.Sprintf("Whoever calls the function has to give it %s; otherwise give it a default (%[1]s ? …), or remove it.", g[1])
@@ -78,6 +78,9 @@ var suggestion = regexp.MustCompile(`(?m)^\s*(Did you mean [^\n]*\?)\s*$`)
 func (e *evaluator) hint(entry logEntry, err *EvalError) string {
 	if match := suggestion.FindStringSubmatch(entry.Message); match != nil && !strings.Contains(err.Message, match[1]) {
 		return match[1]
+	}
+	if strings.Contains(err.Message, "Did you mean") {
+		return ""
 	}
 	for _, a := range advices {
 		if match := a.pattern.FindStringSubmatch(entry.errorText()); match != nil {

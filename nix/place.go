@@ -9,34 +9,69 @@ import (
 	"strings"
 )
 
-// missingPattern finds the file that an error says is missing.
-var missingPattern = regexp.MustCompile(`^(?:getting status of|opening file|path) '([^']*)'`)
+// missingPattern finds the path that an error says is missing.
+var missingPattern = regexp.MustCompile("(?:getting status of|opening file|path|module) [`‘']([^'’]*)['’](?:: No such file| does not exist)")
 
 // guessPlace finds where an error comes from that Nix gives no place, such as
 // an early throw, or a path that does not exist: the one line of the user's
-// files that holds the message's first line, or the missing file's name.
-func (e *evaluator) guessPlace(message string) Frame {
-	text, _, _ := strings.Cut(message, "\n")
+// files that holds the missing file's name, or the message's first line, or
+// defines the option that was being evaluated.
+func (e *evaluator) guessPlace(entry logEntry) Frame {
+	message := entry.errorText()
+	text, rest, _ := strings.Cut(message, "\n")
 	if match := missingPattern.FindStringSubmatch(message); match != nil {
 		text = filepath.Base(match[1])
 	} else if match := abortPattern.FindStringSubmatch(message); match != nil {
 		text, _, _ = strings.Cut(match[1], "\n")
+	} else if first, isList := strings.CutPrefix(rest, "- "); isList && text == "Failed assertions:" {
+		text, _, _ = strings.Cut(first, "\n")
 	}
-	var found []Frame
+	if place := e.onlyPlace(func(path string) (int, int, int) { return findText(path, text) }); place.File != "" {
+		return place
+	}
+	for _, step := range entry.Trace {
+		if optionPattern.MatchString(step.Text) {
+			return e.onlyPlace(func(path string) (int, int, int) {
+				line, column := placeOfOption(step.Text, path)
+				return line, column, min(line, 1)
+			})
+		}
+	}
+	return Frame{}
+}
+
+// onlyPlace applies a search, which also counts what it finds, to the user's
+// files that were evaluated, and returns the place if there is but one.
+func (e *evaluator) onlyPlace(search func(path string) (line, column, matches int)) Frame {
+	var found Frame
+	total := 0
 	for _, r := range e.reads.reads() {
 		if r.Kind != readImport || !e.isUserFile(r.Path) || !strings.HasSuffix(r.Path, ".nix") {
 			continue
 		}
-		for number, line := range numberedLines(r.Path) {
-			if at := strings.Index(line, text); at >= 0 && text != "" {
-				found = append(found, Frame{File: r.Path, Line: number, Column: at + 1})
-			}
+		if line, column, matches := search(r.Path); matches > 0 {
+			found = Frame{File: r.Path, Line: line, Column: column}
+			total += matches
 		}
 	}
-	if len(found) != 1 {
+	if total != 1 {
 		return Frame{}
 	}
-	return found[0]
+	return found
+}
+
+// findText searches a file for a text and counts the lines that have it.
+func findText(path, text string) (line, column, matches int) {
+	if text == "" {
+		return 0, 0, 0
+	}
+	for n, source := range numberedLines(path) {
+		if at := strings.Index(source, text); at >= 0 {
+			line, column = n, at+1
+			matches++
+		}
+	}
+	return line, column, matches
 }
 
 // numberedLines yields a file's lines with their numbers; none if it cannot be

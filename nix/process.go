@@ -87,6 +87,9 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s was interrupted: %w", name, context.Cause(ctx))
 	case err != nil:
+		if trouble := storeError(log.tail); trouble != nil {
+			return nil, trouble
+		}
 		return stdout.Bytes(), &CommandError{Command: name, Err: err, Stderr: log.tail}
 	}
 	return stdout.Bytes(), nil
@@ -129,7 +132,10 @@ func (r *logReader) line() {
 	if r.onLog != nil {
 		r.onLog(entry)
 	}
-	if entry.Action == "" || entry.isError() {
+	switch {
+	case entry.isError():
+		r.tail = appendTail(r.tail, "error: "+entry.errorText())
+	case entry.Action == "":
 		r.tail = appendTail(r.tail, entry.Message)
 	}
 }
