@@ -2,7 +2,7 @@ package standin
 
 // layout is the version of the tree's and the index's shape. A change here
 // makes every record of an earlier layout worthless.
-const layout = 1
+const layout = 2
 
 // roots are the packages that a node may use; what they depend on comes with
 // them. Names that exist in Debian 12 and later and in Ubuntu 22.04 and later.

@@ -39,6 +39,11 @@ func unpack(ctx context.Context, archives []string, root string) (contents, erro
 		if err != nil {
 			return all, fmt.Errorf("unpacking %s: %w", filepath.Base(archive), err)
 		}
+		for _, alternative := range alternatives {
+			if slices.Contains(programs, alternative.target) {
+				programs = append(programs, alternative.name)
+			}
+		}
 		slices.Sort(programs)
 		all.programs = append(all.programs, slices.Compact(programs))
 	}

@@ -12,27 +12,33 @@ in
   networking.hostName = lib.mkDefault "";
   networking.useDHCP = lib.mkForce false;
   networking.firewall.enable = lib.mkForce false;
-
-  systemd.services.systemd-logind.enable = lib.mkDefault false;
-  systemd.services.console-getty.enable = lib.mkDefault false;
-  systemd.services."getty@tty1".enable = lib.mkDefault false;
-  systemd.services."autovt@".enable = lib.mkDefault false;
+  networking.resolvconf.enable = lib.mkForce false;
+  environment.etc.hosts.enable = lib.mkForce false;
 
   # Units of systemd that have nothing to do here, or fail without power over
   # the host.
-  systemd.suppressedSystemUnits = [
+  systemd.services = lib.genAttrs [
+    "autovt@"
+    "console-getty"
+    "getty@tty1"
+    "systemd-logind"
+    "systemd-modules-load"
+    "systemd-remount-fs"
+    "systemd-udev-trigger"
+    "systemd-udevd"
+    "systemd-update-utmp"
+    "systemd-update-utmp-runlevel"
+  ] (_: { enable = lib.mkForce false; });
+  systemd.units = lib.genAttrs [
     "dev-hugepages.mount"
     "dev-mqueue.mount"
+    "proc-sys-fs-binfmt_misc.automount"
     "sys-fs-fuse-connections.mount"
     "sys-kernel-config.mount"
     "sys-kernel-debug.mount"
     "sys-kernel-tracing.mount"
-    "proc-sys-fs-binfmt_misc.automount"
-    "systemd-remount-fs.service"
-    "systemd-modules-load.service"
-    "systemd-udevd.service"
-    "systemd-udev-trigger.service"
-  ];
+    "systemd-initctl.socket"
+  ] (_: { enable = lib.mkForce false; });
 
   # Roles share folders through one volume, mounted at /var/nxc/shared.
   system.activationScripts = lib.mkIf (shared != [ ]) {

@@ -35,15 +35,20 @@ rec {
   hasInfix = infix: s: replaceStrings [ infix ] [ "" ] s != s || infix == "";
   removePrefix = prefix: s: if hasPrefix prefix s then substring (stringLength prefix) (-1) s else s;
   removeSuffix = suffix: s: if hasSuffix suffix s then substring 0 (stringLength s - stringLength suffix) s else s;
+  # Regular expressions drop what a text depends on; this puts it back.
+  addContextFrom = source: target: substring 0 0 source + target;
   splitString = separator: s:
-    filter isString (builtins.split (escapeRegex separator) (toString s));
+    let text = toString s;
+    in map (addContextFrom text) (filter isString (builtins.split (escapeRegex separator) text));
   trimWith = { start ? false, end ? false }: s:
     let
-      front = if start then "[ \t\r\n]*" else "";
-      parts = builtins.match "${front}(.*[^ \t\r\n]|)${if end then "[ \t\r\n]*" else "([ \t\r\n]*)"}" s;
+      blank = c: builtins.elem c [ " " "\t" "\r" "\n" ];
+      n = stringLength s;
+      first = i: if start && i < n && blank (substring i 1 s) then first (i + 1) else i;
+      last = i: if end && i > first 0 && blank (substring (i - 1) 1 s) then last (i - 1) else i;
     in
-    if parts == null then s else if end then head parts else concatStrings (filter isString parts);
-  trim = s: let parts = builtins.match "[ \t\r\n]*(.*[^ \t\r\n])[ \t\r\n]*" s; in if parts == null then "" else head parts;
+    substring (first 0) (last n - first 0) s;
+  trim = trimWith { start = true; end = true; };
   fixedWidthString = width: filler: s:
     let missing = width - stringLength s;
     in if missing > 0 then fixedWidthString width filler (filler + s) else s;

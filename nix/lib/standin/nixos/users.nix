@@ -145,9 +145,9 @@ in
               chmod ${u.homeMode} ${lib.escapeShellArg u.home}
             fi
           '' + optionalString (u.hashedPassword == null && clearOf u != null) ''
-            set_password ${lib.escapeShellArg u.name} "$(cryptpw -m sha512 ${lib.escapeShellArg (clearOf u)})"
+            printf '%s\n' ${lib.escapeShellArg "${u.name}:${clearOf u}"} | set_passwords -c SHA512
           '' + optionalString (fileOf u != null) ''
-            set_password ${lib.escapeShellArg u.name} "$(head -n 1 ${lib.escapeShellArg (fileOf u)})"
+            printf '%s:%s\n' ${lib.escapeShellArg u.name} "$(head -n 1 ${lib.escapeShellArg (fileOf u)})" | set_passwords -e
           '')
         (lib.attrNames users);
 

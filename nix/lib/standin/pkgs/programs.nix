@@ -62,7 +62,7 @@ let
     dbus.from = [ "dbus" "dbus-bin" "dbus-daemon" ];
     diffutils = { mainProgram = "diff"; };
     findutils = { mainProgram = "find"; };
-    gawk = { links."bin/awk" = "${tree}/usr/bin/gawk"; };
+    gawk = { };
     getent = { from = [ "libc-bin" ]; programs = [ "getent" ]; };
     glibc = { from = [ "libc6" ]; programs = [ ]; };
     gnugrep.from = [ "grep" ];
@@ -82,8 +82,8 @@ let
     less = { };
     libcap.from = [ "libcap2-bin" ];
     ncurses.from = [ "ncurses-bin" ];
-    netcat = { from = [ "netcat-openbsd" ]; programs = [ "nc" "nc.openbsd" "netcat" ]; mainProgram = "nc"; };
-    netcat-openbsd = { programs = [ "nc" "nc.openbsd" "netcat" ]; mainProgram = "nc"; };
+    netcat = { from = [ "netcat-openbsd" ]; mainProgram = "nc"; };
+    netcat-openbsd.mainProgram = "nc";
     nettools.from = [ "hostname" ];
     nginx = { from = [ "nginx" "nginx-light" "nginx-core" ]; main = "nginx"; mainProgram = "nginx"; links.conf = "${tree}/etc/nginx"; };
     openssh = { from = [ "openssh-client" "openssh-server" "openssh-sftp-server" ]; mainProgram = "ssh"; };
