@@ -77,14 +77,25 @@ func parseCgroupMounts(r io.Reader) cgroups {
 	return c
 }
 
-// parent is the engine's name for the parent group of the container that an
+// parent is the engine's name for the parent group of the container that op's
 // attempt makes.
-func (c cgroups) parent(attempt string) string {
-	attempt = attempt[:min(len(attempt), 16)]
-	if c.slices { // a dash in a slice's name would make it a child of another
-		return "nxc" + attempt + ".slice"
+func (c cgroups) parent(op sdk.Operation) string {
+	name := c.deploymentPrefix(op) + op.Attempt[:min(len(op.Attempt), 16)]
+	if c.slices {
+		return name + ".slice"
 	}
-	return "/nxc-" + attempt
+	return "/" + name
+}
+
+// deploymentPrefix is how the parents of a deployment's containers begin. A
+// dash in a slice's name would make it a child of another.
+func (c cgroups) deploymentPrefix(op sdk.Operation) string {
+	uuid := strings.ReplaceAll(op.UUID, "-", "")
+	uuid = uuid[:min(len(uuid), 12)]
+	if c.slices {
+		return "nxc" + uuid
+	}
+	return "nxc-" + uuid + "-"
 }
 
 // binds are the mounts that give a container its own part of the tree and a
@@ -100,6 +111,7 @@ func (c cgroups) binds(parent string) []string {
 // container below parent is gone: one a hierarchy, all empty. What cannot be
 // removed costs nothing but a line in the log.
 func (e *engine) removeParent(ctx context.Context, op sdk.Operation, gone Container) {
+	e.removeStrays(ctx, op)
 	if gone.CgroupParent == "" {
 		return
 	}
@@ -111,6 +123,39 @@ func (e *engine) removeParent(ctx context.Context, op sdk.Operation, gone Contai
 	}
 	if err != nil {
 		op.Log(fmt.Sprintf("the empty control groups %s stay behind: %s", gone.CgroupParent, err))
+	}
+}
+
+// removeStrays removes the empty parents of op's deployment whose containers
+// were removed outside nxc. A parent comes into being after its container, so
+// those that exist before the containers are listed and belong to none of them
+// belong to nobody. Where we are not root they stay until the next boot.
+func (e *engine) removeStrays(ctx context.Context, op sdk.Operation) {
+	if !e.cgroup.direct || op.UUID == "" {
+		return
+	}
+	var groups []string
+	for _, mount := range e.cgroup.mounts {
+		found, _ := filepath.Glob(filepath.Join(mount, e.cgroup.deploymentPrefix(op)+"*"))
+		groups = append(groups, found...)
+	}
+	if len(groups) == 0 {
+		return
+	}
+	list, err := e.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofDeployment(op, "docker_container", false)})
+	if err != nil {
+		return
+	}
+	used := map[string]bool{}
+	for _, c := range list.Items {
+		one := op
+		one.Attempt = c.Labels[labelAttempt]
+		used[path.Base(e.cgroup.parent(one))] = true
+	}
+	for _, group := range groups {
+		if !used[filepath.Base(group)] {
+			os.Remove(group) // succeeds only when nothing is in it
+		}
 	}
 }
 

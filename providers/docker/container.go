@@ -88,7 +88,7 @@ func (c containers) Create(ctx context.Context, op sdk.Operation, want *Containe
 		asked.ContainerName = outsideName(op, want.Name)
 	}
 	if asked.Systemd {
-		asked.CgroupParent = c.cgroup.parent(op.Attempt)
+		asked.CgroupParent = c.cgroup.parent(op)
 	}
 	spec, err := c.spec(&asked, labels)
 	if err != nil {

@@ -174,7 +174,10 @@ func (n networks) seek(ctx context.Context, op sdk.Operation, have *Network) (*n
 	return &seen.Network.Network, nil
 }
 
+// Delete removes the network. It comes after the deployment's containers, so
+// what these may have left of control groups goes with it.
 func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) error {
+	n.removeStrays(ctx, op)
 	seen, err := n.seek(ctx, op, have)
 	if seen == nil || err != nil {
 		return err
