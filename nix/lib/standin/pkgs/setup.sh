@@ -13,7 +13,7 @@ export SOURCE_DATE_EPOCH=1
 # distribution run through their own loader, because a sandbox has none.
 wrappers=$NIX_BUILD_TOP/.wrappers
 mkdir -p "$wrappers"
-for pair in ${hostPrograms-}; do
+for pair in ${wrappedPrograms-}; do
   name=${pair%%=*} target=${pair#*=}
   printf '#!%s/bin/sh\nexec %s --argv0 %s --library-path %s %s "$@"\n' \
     "$busybox" "$hostLoader" "$target" "$hostLibraries" "$target" >"$wrappers/$name"

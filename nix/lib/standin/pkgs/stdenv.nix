@@ -33,7 +33,7 @@ let
         nativeBuildInputs = plain;
         stdenv = setup;
       } // lib.optionalAttrs (fromHost != [ ]) {
-        hostPrograms = fromHost;
+        wrappedPrograms = fromHost;
         hostLoader = "${host.tree}/${host.loader}";
         hostLibraries = "${host.tree}/${host.libraries}";
       });
