@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -73,7 +74,8 @@ func TestWithSettings(t *testing.T) {
 
 func TestMissingNix(t *testing.T) {
 	_, err := findCommand("nix-instantiate", t.TempDir(), nil)
-	if _, ok := err.(*MissingError); !ok {
+	var missing *MissingError
+	if !errors.As(err, &missing) || !errors.Is(err, ErrNoNix) {
 		t.Fatalf("got %v, want a MissingError", err)
 	}
 	cases := map[string]struct{ release, want string }{
