@@ -142,6 +142,14 @@ run nxc apply -auto-approve -var clients=3
 second=$(nodes)
 [ "$(differing "$first" "$second")" = client3 ] || fail "these nodes differ: $(differing "$first" "$second"); want only client3"
 
+heading "A container removed behind its back comes back"
+lost=$(echo "$second" | sed -n 's/^client2 \([^ ]*\) .*/\1/p')
+show "docker rm -f client2's container"
+docker rm -f "$lost" >/dev/null
+run nxc apply -auto-approve -var clients=3
+healed=$(nodes)
+[ "$(differing "$second" "$healed")" = client2 ] || fail "these nodes differ: $(differing "$second" "$healed"); want only client2"
+
 heading "Another line in the server's role: only the server is replaced"
 edit='s/^\( *\)networking\.firewall\.enable = false;/&\n\1environment.systemPackages = [ pkgs.jq ];/'
 mv composition.nix before.nix
@@ -152,7 +160,7 @@ rm before.nix
 run nxc plan -var clients=3
 run nxc apply -auto-approve -var clients=3
 third=$(nodes)
-[ "$(differing "$second" "$third")" = server ] || fail "these nodes differ: $(differing "$second" "$third"); want only server"
+[ "$(differing "$healed" "$third")" = server ] || fail "these nodes differ: $(differing "$healed" "$third"); want only server"
 
 heading "What there is now"
 run nxc show
