@@ -59,7 +59,8 @@ func (e *Evaluator) Resource(r *Resource, x Expansion, key addr.Key, b *schema.B
 	if prepared.form == nil {
 		return decodeBody(r.Body, b, s, ownerOf(r))
 	}
-	return prepared.form.fill(s.EvalContext)
+	value, diags := prepared.form.fill(s.EvalContext)
+	return value, inFileOrder(diags)
 }
 
 func ownerOf(r *Resource) owner { return owner{blockText(r.Addr), r.DeclRange} }
@@ -87,6 +88,7 @@ func (e *Evaluator) prepare(r *Resource, b *schema.Block) prepared {
 			p.diags = append(p.diags, p.form.freeze(p.scope.EvalContext)...)
 		}
 	}
+	p.diags = inFileOrder(p.diags)
 	if repeated && p.scope.settled {
 		e.forms.Store(r, p)
 	}
@@ -100,10 +102,10 @@ func decodeBody(body hcl.Body, b *schema.Block, s scope, o owner) (cty.Value, hc
 	}
 	f, diags := newForm(body, b, o)
 	if diags.HasErrors() {
-		return cty.DynamicVal, diags
+		return cty.DynamicVal, inFileOrder(diags)
 	}
 	value, moreDiags := f.fill(s.EvalContext)
-	return value, append(diags, moreDiags...)
+	return value, inFileOrder(append(diags, moreDiags...))
 }
 
 // newForm matches a body with a schema.
@@ -278,17 +280,14 @@ func (f *field) evaluate(ctx *hcl.EvalContext, o owner) (cty.Value, hcl.Diagnost
 	if f.objects {
 		diags = append(diags, misspelt(f.argument.Expr, value.Type(), f.Type, f.Name)...)
 	}
-	if value.Type() != f.Type {
-		converted, err := convert.Convert(value, f.Type)
-		if err != nil {
-			return cty.UnknownVal(typ), append(diags, f.wrongType(err, value, o))
-		}
-		value = converted
+	converted, err := convert.Convert(value, f.Type)
+	if err != nil {
+		return cty.UnknownVal(typ), append(diags, f.wrongType(err, value, o))
 	}
-	if f.Required && value.IsNull() {
+	if f.Required && converted.IsNull() {
 		diags = append(diags, errorAt(f.argument.Expr.Range(), "Missing argument", "%s needs %q (%s), and this is null.%s", o.text, f.Name, typeexpr.TypeString(f.Type), afterSpace(f.Doc)))
 	}
-	return value, diags
+	return converted, diags
 }
 
 // wrongType points at the part of an expression that has the wrong type.
@@ -297,7 +296,7 @@ func (f *field) wrongType(err error, value cty.Value, o owner) *hcl.Diagnostic {
 	if pathErr, ok := err.(cty.PathError); ok {
 		at = rangeInside(f.argument.Expr, pathErr.Path)
 	}
-	return errorAt(at, "Wrong type", "%q of %s must be %s; this is %s: %s.", f.Name, o.text, article(typeexpr.TypeString(f.Type)), typeName(value), typeError(err))
+	return errorAt(at, "Wrong type", "%q of %s must be %s; this is %s%s.", f.Name, o.text, article(typeexpr.TypeString(f.Type)), typeName(value), reason(err))
 }
 
 // holdsObjects reports whether a type has objects in it.

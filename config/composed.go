@@ -94,9 +94,8 @@ func (r *compositionReader) text(attr *hcl.Attribute) string {
 	if value == cty.NilVal {
 		return ""
 	}
-	value, err := convert.Convert(value, cty.String)
-	if err != nil {
-		r.add(errorAt(attr.Expr.Range(), "Wrong type", "%q must be a string.", attr.Name))
+	if value.Type() != cty.String {
+		r.add(errorAt(attr.Expr.Range(), "Wrong type", "%q must be a string; this is %s.", attr.Name, typeName(value)))
 		return ""
 	}
 	return value.AsString()

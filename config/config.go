@@ -40,6 +40,7 @@ type Config struct {
 
 	resources  map[addr.Instance]*Resource
 	references map[entity][]reference
+	graph      graph
 	functions  map[string]function.Function
 }
 
@@ -199,6 +200,7 @@ func (c *Config) AssignProviders(owner func(flavourType string) string) {
 			}
 		}
 	}
+	c.buildGraph()
 }
 
 // providerName returns the provider that a configuration configures.

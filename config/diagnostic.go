@@ -1,11 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -29,26 +29,29 @@ func place(r hcl.Range) string {
 	return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line)
 }
 
-// DidYouMean returns " Did you mean \"NAME\"?" with the candidate that given
-// was probably meant to be, or "". It begins with a space, so that it can end
-// a sentence's paragraph.
-func DidYouMean(given string, candidates []string) string {
-	if best := Nearest(given, candidates); best != "" {
-		return fmt.Sprintf(" Did you mean %q?", best)
-	}
-	return ""
+// inFileOrder sorts diagnostics by the place that they point at; those without
+// a place stand first.
+func inFileOrder(diags hcl.Diagnostics) hcl.Diagnostics {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		switch {
+		case a.Subject == nil && b.Subject == nil:
+			return 0
+		case a.Subject == nil:
+			return -1
+		case b.Subject == nil:
+			return 1
+		}
+		return cmp.Or(strings.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
+	})
+	return diags
 }
 
-// Nearest returns the candidate that given was probably meant to be, or "".
-// Among equals the first wins.
-func Nearest(given string, candidates []string) string {
-	best, distance := "", 1+max(1, min(3, len(given)/3))
-	for _, candidate := range candidates {
-		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(candidate), nil); d < distance {
-			best, distance = candidate, d
-		}
+// listedOrNothing is listed, with a word for no names.
+func listedOrNothing(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
 	}
-	return best
+	return listed(names)
 }
 
 // listed joins names for a sentence, sorted: `"a", "b" and "c"`.

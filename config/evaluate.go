@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -51,21 +52,34 @@ func explainStep(t hcl.Traversal, i int, value cty.Value) *hcl.Diagnostic {
 	if value.IsNull() {
 		return errorAt(t[i].SourceRange(), "Nothing there", "%s is null, so it has no %s.", spell(t[:i]), stepText(t[i]))
 	}
+	if index, ok := t[i].(hcl.TraverseIndex); ok && index.Key.Type() == cty.Number {
+		return explainIndex(t, i, value)
+	}
 	known := keysOf(value)
-	if known == nil {
-		return nil
-	}
 	name := stepName(t[i])
-	if name == "" {
+	if known == nil || name == "" {
 		return nil
 	}
-	has := "it has nothing."
-	if len(known) > 0 && len(known) <= 20 {
-		has = "it has " + listed(known) + "."
-	} else if len(known) > 0 {
-		has = "it has others."
+	has := "others"
+	if len(known) <= 20 {
+		has = listedOrNothing(known)
 	}
-	return errorAt(t[i].SourceRange(), "Unknown attribute", "%s has no %s; %s%s", spell(t[:i]), stepText(t[i]), has, DidYouMean(name, known))
+	return errorAt(t[i].SourceRange(), "Unknown attribute", "%s has no %s; it has %s.%s", spell(t[:i]), stepText(t[i]), has, DidYouMean(name, known))
+}
+
+// explainIndex says why a list has no element with a number.
+func explainIndex(t hcl.Traversal, i int, value cty.Value) *hcl.Diagnostic {
+	if !value.IsKnown() || !(value.Type().IsTupleType() || value.Type().IsListType()) {
+		return nil
+	}
+	has := "it is empty"
+	switch n := value.LengthInt(); {
+	case n == 1:
+		has = "it has one, [0]"
+	case n > 1:
+		has = fmt.Sprintf("it has %d, from [0] to [%d]", n, n-1)
+	}
+	return errorAt(t[i].SourceRange(), "No such element", "%s has no %s; %s.", spell(t[:i]), stepText(t[i]), has)
 }
 
 // stepName returns the name or string key of a step, or "".

@@ -65,7 +65,7 @@ func functions(dir string) map[string]function.Function {
 		"lookup":          lookupFunc(),
 		"merge":           stdlib.MergeFunc,
 		"one":             oneFunc(),
-		"range":           stdlib.RangeFunc,
+		"range":           rangeFunc(),
 		"reverse":         stdlib.ReverseListFunc,
 		"setintersection": stdlib.SetIntersectionFunc,
 		"setproduct":      stdlib.SetProductFunc,

@@ -160,6 +160,53 @@ func oneFunc() function.Function {
 	})
 }
 
+// rangeFunc counts: to an end, from a start, by steps.
+func rangeFunc() function.Function {
+	return function.New(&function.Spec{
+		VarParam: &function.Parameter{Name: "number", Type: cty.Number},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if len(args) < 1 || len(args) > 3 {
+				return cty.NilType, errors.New("range takes an end; a start and an end; or a start, an end and a step")
+			}
+			return cty.List(cty.Number), nil
+		},
+		Impl: func(args []cty.Value, want cty.Type) (cty.Value, error) {
+			start, step := cty.Zero, cty.NumberIntVal(1)
+			end := args[0]
+			if len(args) > 1 {
+				start, end = args[0], args[1]
+			}
+			if down := end.LessThan(start).True(); len(args) == 3 {
+				step = args[2]
+				if step.Equals(cty.Zero).True() || step.LessThan(cty.Zero).True() != down && !end.Equals(start).True() {
+					return cty.UnknownVal(want), function.NewArgErrorf(2, "steps of %s never reach the end", step.AsBigFloat().Text('f', -1))
+				}
+			} else if down {
+				step = step.Negate()
+			}
+			var all []cty.Value
+			for n := start; inRange(n, end, step); n = n.Add(step) {
+				if len(all) == maxCount {
+					return cty.UnknownVal(want), fmt.Errorf("more than %d numbers", maxCount)
+				}
+				all = append(all, n)
+			}
+			if len(all) == 0 {
+				return cty.ListValEmpty(cty.Number), nil
+			}
+			return cty.ListVal(all), nil
+		},
+	})
+}
+
+// inRange reports whether n has not reached the end yet.
+func inRange(n, end, step cty.Value) bool {
+	if step.LessThan(cty.Zero).True() {
+		return n.GreaterThan(end).True()
+	}
+	return n.LessThan(end).True()
+}
+
 // sumFunc adds numbers.
 func sumFunc() function.Function {
 	return function.New(&function.Spec{

@@ -48,7 +48,7 @@ func readFile(dir, path string) ([]byte, error) {
 
 // fileFunc makes a function of a file's content.
 func fileFunc(dir string, of func(content []byte) (string, error)) function.Function {
-	return stringFunc(func(path string) (string, error) {
+	return textFunc("path", func(path string) (string, error) {
 		content, err := readFile(dir, path)
 		if err != nil {
 			return "", err
@@ -141,7 +141,7 @@ func templateFileFunc(dir string, functions map[string]function.Function) functi
 		known := keysOf(args[1])
 		for _, t := range expr.Variables() {
 			if name := t.RootName(); variables[name] == cty.NilVal {
-				return cty.DynamicVal, function.NewArgErrorf(1, "%s wants %q, which is not given; given are: %s.%s", place(t.SourceRange()), name, listed(known), DidYouMean(name, known))
+				return cty.DynamicVal, function.NewArgErrorf(1, "%s wants %q, which is not given; given is %s", place(t.SourceRange()), name, listedOrNothing(known))
 			}
 		}
 		value, diags := expr.Value(&hcl.EvalContext{Variables: variables, Functions: functions})

@@ -23,8 +23,13 @@ import (
 
 // stringFunc makes a function of one string.
 func stringFunc(apply func(string) (string, error)) function.Function {
+	return textFunc("string", apply)
+}
+
+// textFunc makes a function of one string that is called parameter.
+func textFunc(parameter string, apply func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "string", Type: cty.String}},
+		Params: []function.Parameter{{Name: parameter, Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			s, err := apply(args[0].AsString())

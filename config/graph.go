@@ -11,10 +11,45 @@ import (
 	"github.com/nixos-compose/nxc/internal/addr"
 )
 
-// edge is a reference between two entities.
+// graph is which entity refers to which. Entities are numbered.
+type graph struct {
+	number   map[entity]int
+	entities []entity
+	edges    [][]edge
+	acyclic  bool // checked, and without a cycle
+}
+
+// edge is a reference to an entity.
 type edge struct {
-	to   entity
+	to   int
 	from hcl.Range // where it is written
+}
+
+// buildGraph collects the references of all entities, in order, and with them
+// which block uses which provider configuration.
+func (c *Config) buildGraph() {
+	c.graph = graph{number: make(map[entity]int, len(c.references))}
+	for _, name := range slices.Sorted(maps.Keys(c.Locals)) {
+		c.graph.add(entity{kind: localEntity, name: name})
+	}
+	for _, block := range c.blocks() {
+		c.graph.add(entity{kind: blockEntity, block: block})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
+		c.graph.add(entity{kind: providerEntity, name: name})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
+		c.graph.add(entity{kind: outputEntity, name: name})
+	}
+	c.graph.edges = make([][]edge, len(c.graph.entities))
+	for i, e := range c.graph.entities {
+		c.graph.edges[i] = c.edges(e)
+	}
+}
+
+func (g *graph) add(e entity) {
+	g.number[e] = len(g.entities)
+	g.entities = append(g.entities, e)
 }
 
 // edges lists what e refers to, with the provider configuration that it uses.
@@ -22,15 +57,15 @@ func (c *Config) edges(e entity) []edge {
 	var all []edge
 	for _, ref := range c.references[e] {
 		if to, ok := ref.target(); ok {
-			all = append(all, edge{to, ref.subject()})
+			all = append(all, edge{c.graph.number[to], ref.subject()})
 		}
 	}
 	if e.kind != blockEntity {
 		return all
 	}
 	configuration, at := c.providerOf(e.block)
-	if _, declared := c.Providers[configuration]; declared {
-		all = append(all, edge{entity{kind: providerEntity, name: configuration}, at})
+	if to, declared := c.graph.number[entity{kind: providerEntity, name: configuration}]; declared {
+		all = append(all, edge{to, at})
 	}
 	return all
 }
@@ -73,6 +108,18 @@ func (c *Config) Dependencies(block addr.Instance) []addr.Instance {
 	return c.reachable(entity{kind: blockEntity, block: block.Block()})
 }
 
+// DependsOn lists the blocks that a block's own depends_on names.
+func (c *Config) DependsOn(block addr.Instance) []addr.Instance {
+	var found []addr.Instance
+	for _, ref := range c.references[entity{kind: blockEntity, block: block.Block()}] {
+		if ref.order {
+			found = append(found, ref.block)
+		}
+	}
+	slices.SortFunc(found, addr.Instance.Compare)
+	return slices.Compact(found)
+}
+
 // OutputDependencies lists the blocks that an output refers to. The selected
 // deployment of o.Composition is not among them.
 func (c *Config) OutputDependencies(o *Output) []addr.Instance {
@@ -86,23 +133,27 @@ func (c *Config) ProviderDependencies(configuration string) []addr.Instance {
 
 // reachable lists the blocks that start reaches without passing another block.
 func (c *Config) reachable(start entity) []addr.Instance {
+	number, ok := c.graph.number[start]
+	if !ok {
+		return nil
+	}
 	var found []addr.Instance
-	seen := map[entity]bool{}
-	var visit func(entity)
-	visit = func(e entity) {
-		for _, edge := range c.edges(e) {
+	seen := map[int]bool{}
+	var visit func(int)
+	visit = func(from int) {
+		for _, edge := range c.graph.edges[from] {
 			if seen[edge.to] {
 				continue
 			}
 			seen[edge.to] = true
-			if edge.to.kind == blockEntity {
-				found = append(found, edge.to.block)
+			if e := c.graph.entities[edge.to]; e.kind == blockEntity {
+				found = append(found, e.block)
 			} else {
 				visit(edge.to)
 			}
 		}
 	}
-	visit(start)
+	visit(number)
 	slices.SortFunc(found, addr.Instance.Compare)
 	return found
 }
@@ -115,34 +166,35 @@ func (c *Config) Levels(s Selection) ([][]addr.Instance, hcl.Diagnostics) {
 		return nil, diags
 	}
 	selected := c.selected(s)
-	depth := map[entity]int{} // the lowest level that e may stand in
-	var levelOf func(entity) int
-	levelOf = func(e entity) int {
-		if level, known := depth[e]; known {
-			return level
+	depth := make([]int, len(c.graph.entities)) // 1 and the lowest level that each may stand in
+	var levelOf func(int) int
+	levelOf = func(number int) int {
+		if depth[number] > 0 {
+			return depth[number] - 1
 		}
 		level := 0
-		for _, edge := range c.edges(e) {
+		for _, edge := range c.graph.edges[number] {
+			to := c.graph.entities[edge.to]
 			switch {
-			case edge.to.kind != blockEntity:
+			case to.kind != blockEntity:
 				level = max(level, levelOf(edge.to))
-			case selected[edge.to.block]:
+			case selected[to.block]:
 				level = max(level, levelOf(edge.to)+1)
 			}
 		}
-		depth[e] = level
+		depth[number] = level + 1
 		return level
 	}
 	var levels [][]addr.Instance
-	for _, block := range c.blocks() {
-		if !selected[block] {
+	for number, e := range c.graph.entities {
+		if e.kind != blockEntity || !selected[e.block] {
 			continue
 		}
-		level := levelOf(entity{kind: blockEntity, block: block})
+		level := levelOf(number)
 		for len(levels) <= level {
 			levels = append(levels, nil)
 		}
-		levels[level] = append(levels[level], block)
+		levels[level] = append(levels[level], e.block)
 	}
 	return levels, nil
 }
@@ -188,8 +240,8 @@ func (c *Config) unselected(block, missing addr.Instance) *hcl.Diagnostic {
 	}
 	diag := errorAt(hcl.Range{}, "Needs what is not selected", "%s refers to %s, which does not exist and is not part of this command. %s", blockText(block), blockText(missing), remedy)
 	diag.Subject = c.RangeOf(block, nil)
-	for _, edge := range c.edges(entity{kind: blockEntity, block: block}) {
-		if edge.to == (entity{kind: blockEntity, block: missing}) {
+	for _, edge := range c.graph.edges[c.graph.number[entity{kind: blockEntity, block: block}]] {
+		if c.graph.entities[edge.to].block == missing {
 			diag.Subject = edge.from.Ptr()
 			break
 		}
@@ -199,18 +251,21 @@ func (c *Config) unselected(block, missing addr.Instance) *hcl.Diagnostic {
 
 // findCycle reports the first cycle of references, with the place of each.
 func (c *Config) findCycle() hcl.Diagnostics {
+	if c.graph.acyclic {
+		return nil
+	}
 	const (
 		open = 1
 		done = 2
 	)
-	mark := map[entity]int{}
+	mark := make([]uint8, len(c.graph.entities))
 	var path []edge // how the search came to where it is; path[i].from is in path[i-1].to
 	var cycle []edge
 	var visit func(edge) bool
 	visit = func(arrived edge) bool {
 		path = append(path, arrived)
 		mark[arrived.to] = open
-		for _, next := range c.edges(arrived.to) {
+		for _, next := range c.graph.edges[arrived.to] {
 			switch mark[next.to] {
 			case open:
 				start := slices.IndexFunc(path, func(e edge) bool { return e.to == next.to })
@@ -226,36 +281,29 @@ func (c *Config) findCycle() hcl.Diagnostics {
 		path = path[:len(path)-1]
 		return false
 	}
-	for _, start := range c.entities() {
+	for start := range c.graph.entities {
 		if mark[start] == 0 && visit(edge{to: start}) {
-			return hcl.Diagnostics{cycleDiagnostic(cycle)}
+			return hcl.Diagnostics{c.graph.cycleDiagnostic(cycle)}
 		}
 	}
+	c.graph.acyclic = true
 	return nil
 }
 
-// entities lists everything that may be part of a cycle, in order.
-func (c *Config) entities() []entity {
-	var all []entity
-	for _, name := range slices.Sorted(maps.Keys(c.Locals)) {
-		all = append(all, entity{kind: localEntity, name: name})
-	}
-	for _, block := range c.blocks() {
-		all = append(all, entity{kind: blockEntity, block: block})
-	}
-	return all
-}
-
 // cycleDiagnostic spells a cycle: each edge leads to the next one's origin.
-func cycleDiagnostic(cycle []edge) *hcl.Diagnostic {
-	from := cycle[len(cycle)-1].to
+func (g *graph) cycleDiagnostic(cycle []edge) *hcl.Diagnostic {
+	from := g.entities[cycle[len(cycle)-1].to]
 	if len(cycle) == 1 {
 		return errorAt(cycle[0].from, "Reference to itself", "%s refers to itself, so it has no value to begin with.", from)
 	}
 	var lines strings.Builder
 	for _, e := range cycle {
-		fmt.Fprintf(&lines, "\n  %s refers to %s at %s", from, e.to, place(e.from))
-		from = e.to
+		to, verb := g.entities[e.to], "refers to"
+		if to.kind == providerEntity {
+			verb = "uses"
+		}
+		fmt.Fprintf(&lines, "\n  %s %s %s at %s", from, verb, to, place(e.from))
+		from = to
 	}
 	return errorAt(cycle[0].from, "References in a circle", "None of these can come first:%s\nRemove one of the references.", lines.String())
 }

@@ -121,7 +121,9 @@ func (w *world) run(o config.InputOptions, flavours []string) map[string]cty.Val
 	if w.diags.HasErrors() {
 		return nil
 	}
-	w.AssignProviders(func(flavour string) string { return map[string]string{"docker": "docker", "vm-ramdisk": "qemu"}[flavour] })
+	w.AssignProviders(func(flavour string) string {
+		return map[string]string{"docker": "docker", "vm-ramdisk": "qemu"}[flavour]
+	})
 	levels, diags := w.Levels(selection)
 	w.diags = append(w.diags, diags...)
 	w.diags = append(w.diags, w.CheckUnselected(selection, func(addr.Instance) bool { return false })...)

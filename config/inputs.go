@@ -195,7 +195,7 @@ func (in *collector) value(v *Variable) cty.Value {
 		converted, err := v.convert(given.value)
 		switch {
 		case err != nil:
-			in.wrong(v, given, "Wrong type", "var.%s is %s; what %s gives is not: %s.", v.Name, article(v.TypeText()), given.from, typeError(err))
+			in.wrong(v, given, "Wrong type", "var.%s must be %s, and what %s gives is not%s.", v.Name, article(v.TypeText()), given.from, reason(err))
 			converted = cty.UnknownVal(v.valueType())
 		case converted.IsNull() && !v.Nullable && v.Required():
 			in.wrong(v, given, "Null not allowed", "var.%s must have a value; %s gives null.", v.Name, given.from)
@@ -277,6 +277,16 @@ func article(typ string) string {
 	default:
 		return "a " + typ
 	}
+}
+
+// reason spells an error of a conversion after a sentence that names the type
+// already: only what is wrong inside the value is worth saying then.
+func reason(err error) string {
+	var pathErr cty.PathError
+	if !errors.As(err, &pathErr) || len(pathErr.Path) == 0 {
+		return ""
+	}
+	return ": " + typeError(err)
 }
 
 // typeError spells an error of a conversion, with the path inside the value.

@@ -84,13 +84,14 @@ func parse(dir string, paths []string, sources map[string][]byte) (*Config, hcl.
 	slices.SortFunc(c.Resources, func(a, b *Resource) int { return a.Addr.Compare(b.Addr) })
 	diags = append(diags, d.diags...)
 	if diags.HasErrors() {
-		return c, diags // a block that could not be read would seem undeclared
+		return c, inFileOrder(diags) // a block that could not be read would seem undeclared
 	}
 	diags = append(diags, c.resolve()...)
 	if !diags.HasErrors() {
+		c.buildGraph()
 		diags = append(diags, c.findCycle()...)
 	}
-	return c, diags
+	return c, inFileOrder(diags)
 }
 
 // configurationFiles lists the names of a folder's configuration files, sorted.
@@ -115,7 +116,11 @@ func configurationFiles(dir string) ([]string, hcl.Diagnostics) {
 	if len(names) > 0 {
 		return names, nil
 	}
-	detail := fmt.Sprintf("The folder %q has no *%s and no *%s file. Write one, or let `nxc init` begin it; -chdir=FOLDER works in another folder.", dir, nativeSuffix, jsonSuffix)
+	folder := fmt.Sprintf("The folder %q", dir)
+	if dir == "." {
+		folder = "This folder"
+	}
+	detail := fmt.Sprintf("%s has no *%s and no *%s file. Write one, or let `nxc init` begin it; -chdir=FOLDER works in another folder.", folder, nativeSuffix, jsonSuffix)
 	if len(terraform) > 0 {
 		detail += fmt.Sprintf(" It has Terraform's %s, which nxc does not read.", terraform[0])
 	}

@@ -34,7 +34,7 @@ type RoleNodes struct {
 // number or a list of names. A role that neither mentions is one node. known
 // are the roles that the composition has.
 func (c *Config) Nodes(composition *Composition, specs map[string]RoleSpec, known []string, distribution map[string]json.RawMessage) ([]RoleNodes, hcl.Diagnostics) {
-	n := &nodeNamer{composition: composition, takenBy: map[string]string{}}
+	n := &nodeNamer{composition: composition, specs: specs, takenBy: map[string]string{}}
 	for _, role := range slices.Sorted(maps.Keys(specs)) {
 		if !slices.Contains(known, role) {
 			n.diags = append(n.diags, errorAt(specs[role].Range, "Unknown role", "Composition %q has no role %q; it has %s.%s", composition.Name, role, listed(known), DidYouMean(role, known)))
@@ -56,6 +56,7 @@ func (c *Config) Nodes(composition *Composition, specs map[string]RoleSpec, know
 // nodeNamer names nodes and finds names that are taken twice.
 type nodeNamer struct {
 	composition *Composition
+	specs       map[string]RoleSpec
 	takenBy     map[string]string // node to role
 	rest        string            // the role that takes what remains
 	diags       hcl.Diagnostics
@@ -63,11 +64,7 @@ type nodeNamer struct {
 
 // distributed reads what the composition says of a role.
 func (n *nodeNamer) distributed(role string, raw json.RawMessage) (RoleSpec, bool) {
-	at := n.composition.DeclRange
-	if n.composition.Source != nil {
-		at = n.composition.Source.Expr.Range()
-	}
-	spec := RoleSpec{Count: 1, Range: at}
+	spec := RoleSpec{Count: 1, Range: n.composition.Source.Expr.Range()}
 	if len(raw) == 0 || string(raw) == "null" {
 		return spec, true
 	}
@@ -78,7 +75,7 @@ func (n *nodeNamer) distributed(role string, raw json.RawMessage) (RoleSpec, boo
 	} else if json.Unmarshal(raw, &spec.Names) == nil {
 		return spec, true
 	}
-	n.diags = append(n.diags, errorAt(at, "Not a number of nodes", "The composition's rolesDistribution gives role %q %s. It must be a whole number from 0 or a list of names.", role, raw))
+	n.diags = append(n.diags, errorAt(spec.Range, "Not a number of nodes", "The composition's rolesDistribution gives role %q %s. It must be a whole number from 0 or a list of names.", role, raw))
 	return spec, false
 }
 
@@ -109,9 +106,12 @@ func (n *nodeNamer) take(name, role string, spec RoleSpec) {
 		n.takenBy[name] = role
 		return
 	}
-	of := fmt.Sprintf("roles %q and %q both have", other, role)
+	why, at := fmt.Sprintf("roles %q and %q both have it", other, role), spec.Range
 	if other == role {
-		of = fmt.Sprintf("role %q twice has", role)
+		why = fmt.Sprintf("role %q lists it twice", role)
 	}
-	n.diags = append(n.diags, errorAt(spec.Range, "Node named twice", "Two nodes would be called %q: %s it. Several nodes of a role are numbered from 1; a list gives them other names: %s = [\"first\", \"second\"].", name, of, role))
+	if written, ok := n.specs[other]; ok {
+		at = written.Range // rather than in the composition's own distribution
+	}
+	n.diags = append(n.diags, errorAt(at, "Node named twice", "Two nodes would be called %q: %s. Several nodes of a role are numbered from 1; a list gives them other names: %s = [\"first\", \"second\"].", name, why, role))
 }

@@ -289,24 +289,38 @@ func (r *resolver) resourceExists(ref reference) *hcl.Diagnostic {
 
 func (r *resolver) unknownResource(ref reference) *hcl.Diagnostic {
 	text := blockText(ref.block)
-	var all []string
 	other := addr.Instance{Data: !ref.block.Data, Type: ref.block.Type, Name: ref.block.Name}
 	if r.resources[other] != nil {
 		return errorAt(ref.subject(), "Unknown resource", "There is no %s. Did you mean %q?", text, blockText(other))
 	}
-	for _, b := range r.Resources {
-		all = append(all, blockText(b.Addr))
-	}
-	hint := DidYouMean(text, all)
+	hint := r.resourceHint(ref.block)
 	if hint == "" && !ref.block.Data {
-		hint = rootHint(ref.block.Type)
+		hint = DidYouMean(ref.block.Type, reservedTypes())
 	}
 	return errorAt(ref.traversal[:len(ref.traversal)-len(ref.rest)].SourceRange(), "Unknown resource", "There is no %s in this configuration.%s", text, hint)
 }
 
-// rootHint helps when the first name of a reference was mistyped.
-func rootHint(root string) string {
-	return DidYouMean(root, reservedTypes())
+// resourceHint suggests a resource with the same name of another type, or of
+// the same type with another name, whichever was mistyped.
+func (r *resolver) resourceHint(block addr.Instance) string {
+	var types, others []string
+	for _, b := range r.Resources {
+		switch {
+		case b.Addr.Data != block.Data:
+		case b.Addr.Type == block.Type:
+			others = append(others, b.Addr.Name)
+		case b.Addr.Name == block.Name:
+			types = append(types, b.Addr.Type)
+		}
+	}
+	if name := Nearest(block.Name, others); name != "" {
+		block.Name = name
+	} else if typ := Nearest(block.Type, types); typ != "" {
+		block.Type = typ
+	} else {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %q?", blockText(block))
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -10,9 +10,11 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// metaArguments are nxc's own in a body whose rest is a provider's, and name
-// blocks without having a value.
-func metaArguments() []string { return []string{"alias", "default", "depends_on", "provider", "type"} }
+// metaArguments are nxc's own in a body whose rest is a provider's. Their
+// references are looked at elsewhere.
+func metaArguments() []string {
+	return []string{"alias", "count", "default", "depends_on", "for_each", "provider", "type"}
+}
 
 // bodyTraversals lists what the expressions of a body refer to, in the order
 // of the file, without knowing the body's schema.

@@ -73,7 +73,7 @@ func (d *decoder) defaultValue(v *Variable, attr *hcl.Attribute) {
 	value, err := v.convert(value)
 	switch {
 	case err != nil:
-		d.add(errorAt(attr.Expr.Range(), "Wrong type", "The default of var.%s is no %s: %s.", v.Name, v.TypeText(), typeError(err)))
+		d.add(errorAt(attr.Expr.Range(), "Wrong type", "The default of var.%s must be %s%s.", v.Name, article(v.TypeText()), reason(err)))
 	case value.IsNull() && !v.Nullable:
 		d.add(errorAt(attr.Expr.Range(), "Null not allowed", "var.%s has nullable = false, so its default cannot be null.", v.Name))
 	default:
