@@ -156,14 +156,12 @@ func (b *builder) expand(ctx context.Context, name addr.Instance) []*Desired {
 // sublevels orders the instances of one group: those of a deployment may refer
 // to each other.
 func (b *builder) sublevels(list []*Desired) [][]*Desired {
+	if !slices.ContainsFunc(list, func(d *Desired) bool { return !d.Addr.Deployment.IsTop() }) {
+		return [][]*Desired{list}
+	}
 	byAddr := make(map[addr.Instance]*Desired, len(list))
-	inner := false
 	for _, d := range list {
 		byAddr[d.Addr] = d
-		inner = inner || !d.Addr.Deployment.IsTop()
-	}
-	if !inner {
-		return [][]*Desired{list}
 	}
 	var g dag.Graph[addr.Instance]
 	for _, d := range list {
@@ -272,7 +270,7 @@ func (b *builder) start(d *Desired) (*Change, *Type, bool) {
 		b.problem(Problem{Addr: d.Addr, Summary: "No configuration", Detail: fmt.Sprintf("Nothing is known of what %s should be. This is a bug in nxc.", d.Addr)})
 		return nil, nil, false
 	}
-	config, marks := unmark(d.Config)
+	config, marks := s.unmark(d.Config)
 	if !s.fits(config) {
 		b.problem(Problem{Addr: d.Addr, Summary: "The configuration does not fit its type", Detail: fmt.Sprintf("The values of %s have another shape than %s has in provider %s.", d.Addr, d.Addr.Type, d.Provider)})
 		return nil, nil, false
@@ -307,12 +305,11 @@ func (b *builder) item(c *Change, t *Type) *item {
 		c.Reasons = []Reason{{Text: gone(p)}}
 		return it
 	}
-	current, _ := unmark(p.Current)
-	if !it.shape.fits(current) {
+	if !it.shape.fits(p.Current) {
 		b.problem(Problem{Addr: c.Addr, Summary: "The record does not fit its type", Detail: fmt.Sprintf("The recorded values of %s have another shape than %s has in provider %s now, and were not upgraded.", c.Addr, c.Type, c.Provider)})
 		return it
 	}
-	c.Before = current
+	c.Before = p.Current
 	if p.Tainted {
 		c.Reasons = append(c.Reasons, Reason{Text: "it was only half made"})
 	}

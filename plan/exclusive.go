@@ -155,8 +155,7 @@ func (b *builder) claimsOutside(taken map[claim]holder) {
 		if !ok || !s.fits(p.Current) {
 			continue
 		}
-		current, _ := unmark(p.Current)
-		for _, h := range holds(s, p.Provider, p.Addr.Type, current) {
+		for _, h := range holds(s, p.Provider, p.Addr.Type, p.Current) {
 			taken[h.claim] = holder{addr: p.Addr, noop: true, outside: true}
 		}
 	}

@@ -25,10 +25,10 @@ func (b *builder) deletions() {
 		if _, desired := b.index[p.Addr]; desired && p.Deposed == 0 {
 			continue
 		}
-		current, _ := unmark(p.Current)
+		none := cty.NullVal(p.Current.Type())
 		c := Change{
 			Addr: p.Addr, Deposed: p.Deposed, Provider: p.Provider, Type: p.Addr.Type,
-			Action: Delete, Before: current, After: cty.NullVal(current.Type()), Config: cty.NullVal(current.Type()),
+			Action: Delete, Before: p.Current, After: none, Config: none,
 			Dependencies: p.Dependencies, PriorDependencies: p.Dependencies,
 			NotRefreshed: p.NotRefreshed, Attempt: p.Attempt, SchemaVersion: p.SchemaVersion,
 		}
@@ -64,13 +64,11 @@ func (b *builder) drifted(p *Prior) {
 		return
 	}
 	s := b.shapes.of(t.Block)
-	recorded, _ := unmark(p.Recorded)
-	current, _ := unmark(p.Current)
-	if !s.fits(recorded) || !s.fits(current) {
+	if !s.fits(p.Recorded) || !s.fits(p.Current) {
 		return
 	}
 	var found differ
-	found.block(s, nil, recorded, current)
+	found.block(s, nil, p.Recorded, p.Current)
 	for _, f := range found.found {
 		d.Changed = append(d.Changed, f.Path)
 	}
@@ -89,15 +87,15 @@ func (b *builder) finish() (*Plan, []Problem) {
 		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Deposed, y.Deposed))
 	})
 	p := &Plan{Changes: b.changes, Drift: b.drift, Objects: b.objects}
+	m := membersOf(p.Changes)
 	if !HasErrors(b.problems) {
 		b.unknownReplacements()
-		m := membersOf(p.Changes)
 		b.problem(spreadCreateBeforeDestroy(p.Changes, m, b.exclusives())...)
 		b.problem(b.claims(p.Changes)...)
 		b.protect(p.Changes)
 	}
 	if !HasErrors(b.problems) {
-		_, problems := Arrange(p.Changes)
+		_, problems := arrange(p.Changes, m)
 		b.problem(problems...)
 	}
 	return p, b.problems

@@ -14,6 +14,40 @@ func unmark(v cty.Value) (cty.Value, []cty.PathValueMarks) {
 	return v.UnmarkDeepWithPaths()
 }
 
+// unmark is unmark for an object of the shape, without looking into the values
+// that cannot hold marks: most configurations carry none.
+func (s *shape) unmark(v cty.Value) (cty.Value, []cty.PathValueMarks) {
+	if s.marked(v) {
+		return v.UnmarkDeepWithPaths()
+	}
+	return v, nil
+}
+
+func (s *shape) marked(v cty.Value) bool {
+	if v.IsMarked() {
+		return true
+	}
+	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() {
+		return v.ContainsMarked()
+	}
+	for i := range s.Attributes {
+		name := s.Attributes[i].Name
+		if !v.Type().HasAttribute(name) {
+			return v.ContainsMarked()
+		}
+		x := v.GetAttr(name)
+		if x.IsMarked() || !x.Type().IsPrimitiveType() && x.ContainsMarked() {
+			return true
+		}
+	}
+	for i := range s.nested {
+		if v.Type().HasAttribute(s.nested[i].name) && v.GetAttr(s.nested[i].name).ContainsMarked() {
+			return true
+		}
+	}
+	return false
+}
+
 // markSensitive marks the attributes that a schema calls sensitive.
 func markSensitive(s *shape, v cty.Value, mark any) cty.Value {
 	if !s.sensitive || v.IsMarked() || v.IsNull() || !v.IsKnown() {

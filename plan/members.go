@@ -5,15 +5,17 @@ import "github.com/nixos-compose/nxc/internal/addr"
 // members finds changes by address: of an instance, a whole block or a whole
 // deployment. Changes are named by their index.
 type members struct {
-	instance map[addr.Instance][]int // deposed ones included
-	group    map[addr.Instance][]int
+	keyed map[addr.Instance][]int // by address, those with a key
+	group map[addr.Instance][]int // by block, and by deployment
 }
 
 func membersOf(changes []Change) *members {
-	m := &members{instance: make(map[addr.Instance][]int, len(changes)), group: map[addr.Instance][]int{}}
+	m := &members{keyed: map[addr.Instance][]int{}, group: make(map[addr.Instance][]int, len(changes))}
 	for i := range changes {
 		a := changes[i].Addr
-		m.instance[a] = append(m.instance[a], i)
+		if !a.Key.IsNone() {
+			m.keyed[a] = append(m.keyed[a], i)
+		}
 		block := a.Block()
 		m.group[block] = append(m.group[block], i)
 		if !a.Deployment.IsTop() {
@@ -30,5 +32,5 @@ func (m *members) of(a addr.Instance) []int {
 	if a.Key.IsNone() {
 		return m.group[a]
 	}
-	return m.instance[a]
+	return m.keyed[a]
 }

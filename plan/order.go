@@ -75,13 +75,17 @@ func (o *Order) Needs(on addr.Instance) []int {
 // that used it were changed not to, and an old object goes only after what the
 // new one needs is ready, so that a failure leaves the old one in place.
 func Arrange(changes []Change) (*Order, []Problem) {
+	return arrange(changes, membersOf(changes))
+}
+
+func arrange(changes []Change, m *members) (*Order, []Problem) {
 	a := &arranger{
 		changes: changes,
 		order: &Order{
 			Ready:   make([]int, len(changes)),
 			Settled: make([]int, len(changes)),
 			upGates: map[addr.Instance]int{},
-			members: membersOf(changes),
+			members: m,
 		},
 		down:      make([]int, len(changes)),
 		downGates: map[addr.Instance]int{},
@@ -170,9 +174,9 @@ func (a *arranger) own(i int) {
 	}
 	a.edge(a.order.Settled[i], down, false)
 	for _, w := range c.Waits {
-		for _, h := range a.order.members.instance[w] {
+		for _, h := range a.order.members.of(w) {
 			switch holder := &a.changes[h]; {
-			case h == i:
+			case h == i || holder.Addr != w:
 			case holder.Action == Update:
 				a.edge(a.order.Ready[h], up, false)
 			case holder.Action == Delete || holder.Action == Replace:

@@ -149,7 +149,7 @@ type Refined struct {
 	Replace []Reason // attributes that need another object; an empty text gets a usual one
 }
 
-// Prior is an object on record, already refreshed.
+// Prior is an object on record, already refreshed. Its values carry no marks.
 type Prior struct {
 	Addr          addr.Instance
 	Provider      string
