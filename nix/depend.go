@@ -130,15 +130,15 @@ func (d *digester) importee(h io.Writer, path string) error {
 	if info.IsDir() {
 		path = filepath.Join(path, "default.nix")
 	}
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(h, "%q\n", real)
+	fmt.Fprintf(h, "%q\n", resolved)
 	if err := d.file(h, path); err != nil {
 		return err
 	}
-	if real != path || info.IsDir() {
+	if resolved != path || info.IsDir() {
 		d.stamp = nil // more than this one file decides
 	}
 	return nil

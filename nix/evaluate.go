@@ -252,7 +252,7 @@ func (e *evaluator) observe(entry logEntry) {
 	files := e.reads.files
 	if e.reads.observe(entry) {
 		if e.reads.files != files {
-			e.progress.emit(Event{Kind: EventEvaluating, Name: e.reads.current, Done: e.reads.files})
+			e.progress.emit(Event{Kind: EventEvaluating, Name: e.shortName(e.reads.current), Text: e.reads.current, Done: e.reads.files})
 		}
 		return
 	}
@@ -277,6 +277,23 @@ func (e *evaluator) observe(entry logEntry) {
 	case entry.Action == "start" && entry.Type == activityFileTransfer:
 		e.progress.emit(Event{Kind: EventDownloading, Name: entry.str(0)})
 	}
+}
+
+// shortName is how a person calls a file that Nix reads.
+func (e *evaluator) shortName(path string) string {
+	places := []struct{ folder, name string }{
+		{folderOf(e.request.Composition), ""},
+		{e.request.Nixpkgs.Path, "nixpkgs"},
+		{e.library, "nxc"},
+		{e.tracer, "nxc"},
+		{e.flavour, e.request.Flavour.Name},
+	}
+	for _, place := range places {
+		if rest, below := strings.CutPrefix(path, place.folder+"/"); below && place.folder != "" {
+			return filepath.Join(place.name, rest)
+		}
+	}
+	return path
 }
 
 // trace takes what the user's own files, or a library, say with builtins.trace.

@@ -89,7 +89,7 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("got warnings %q", e.Warnings)
 	}
 	if !slices.ContainsFunc(events, func(e Event) bool {
-		return e.Kind == EventEvaluating && e.Name == r.Composition && e.Done > 0
+		return e.Kind == EventEvaluating && e.Name == "composition.nix" && e.Text == r.Composition && e.Done > 0
 	}) {
 		t.Error("no event says that the composition is read")
 	}
@@ -100,6 +100,21 @@ func TestEvaluate(t *testing.T) {
 	if len(roots) != 3 {
 		t.Errorf("got roots %q, want one for each derivation", roots)
 	}
+	for _, o := range e.Outputs() {
+		if !isRooted(t, n, o.Drv) {
+			t.Errorf("%s may be collected as garbage", o.Drv)
+		}
+	}
+}
+
+// isRooted asks Nix whether something keeps a store path.
+func isRooted(t testing.TB, n *Nix, path string) bool {
+	t.Helper()
+	out, err := n.output(t.Context(), command{path: n.store, args: []string{"--query", "--roots", path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out) > 0
 }
 
 func TestEvaluateRemembers(t *testing.T) {
@@ -186,10 +201,10 @@ func TestEvaluateRemembers(t *testing.T) {
 // each time they run.
 func countingNix(t testing.TB) (dir string, started func() int) {
 	t.Helper()
-	real := newTestNix(t)
+	machine := newTestNix(t)
 	dir = t.TempDir()
 	log := filepath.Join(dir, "started")
-	for name, program := range map[string]string{"nix-instantiate": real.instantiate, "nix-store": real.store} {
+	for name, program := range map[string]string{"nix-instantiate": machine.instantiate, "nix-store": machine.store} {
 		script := "#!/bin/sh\necho " + name + " >> '" + log + "'\nexec '" + program + "' \"$@\"\n"
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)

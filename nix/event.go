@@ -9,7 +9,8 @@ type EventKind string
 const (
 	// EventPreparing: Text says what the embedded nixpkgs is being made of.
 	EventPreparing EventKind = "preparing"
-	// EventEvaluating: Name is the file that Nix reads, Done how many it has read.
+	// EventEvaluating: Name is the file that Nix reads, as seen from the
+	// composition's folder, Text its path, Done how many files Nix has read.
 	EventEvaluating EventKind = "evaluating"
 	// EventDownloading: Name is what is fetched, Done and Expected are bytes.
 	EventDownloading EventKind = "downloading"

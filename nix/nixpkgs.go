@@ -79,11 +79,11 @@ func nixpkgsFromFolder(path string) (Nixpkgs, error) {
 		}
 		return Nixpkgs{}, fmt.Errorf("%s holds no nixpkgs: it has no folder nixos", path)
 	}
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Nixpkgs{}, fmt.Errorf("nixpkgs: %w", err)
 	}
-	return Nixpkgs{Path: real}, nil
+	return Nixpkgs{Path: resolved}, nil
 }
 
 // nixpkgsFromSearchPath resolves a name in angle brackets as Nix does.

@@ -84,6 +84,10 @@ func TestRealise(t *testing.T) {
 		t.Errorf("got roots %v, want one for each output", rooted)
 	}
 
+	if !isRooted(t, n, o["a"].Path) {
+		t.Error("a may be collected as garbage")
+	}
+
 	closure, err := n.Closure(t.Context(), o["a"].Path)
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +104,9 @@ func TestRealise(t *testing.T) {
 	}
 	if err := Prune(roots, []string{o["b"].Path}); err != nil || len(links(t, roots)) != 1 || links(t, roots)[o["b"].Path] == "" {
 		t.Errorf("prune: %v, roots %v", err, links(t, roots))
+	}
+	if isRooted(t, n, o["c"].Path) {
+		t.Error("c is still kept after Unroot")
 	}
 	if err := n.Realise(t.Context(), []Output{{Path: o["b"].Path, Drv: "/nix/store/gone.drv", Local: true}}, roots, nil); err != nil {
 		t.Errorf("realising what is built and has lost its derivation: %v", err)

@@ -89,8 +89,8 @@ func (r Request) userFolders() []string {
 	}
 	paths = append(paths, r.Allow...)
 	for _, path := range slices.Clone(paths) {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			paths = append(paths, real)
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			paths = append(paths, resolved)
 		}
 	}
 	for i, path := range paths {

@@ -43,7 +43,7 @@ func importAll(drvs []string) string {
 	var b strings.Builder
 	b.WriteString("[")
 	for _, drv := range drvs {
-		fmt.Fprintf(&b, " (import %s)", drv)
+		fmt.Fprintf(&b, " (import %q)", drv)
 	}
 	b.WriteString(" ]")
 	return b.String()
