@@ -32,11 +32,22 @@ func holds(s *shape, provider, typ string, v cty.Value) []held {
 	}
 	var list []held
 	walkExclusive(s, nil, "", v, func(path cty.Path, name string, v cty.Value) {
-		if text, ok := claimed(v); ok {
-			list = append(list, held{claim: claim{provider, typ, name, text}, path: path})
+		for _, one := range eachClaimed(v) {
+			if text, ok := claimed(one); ok {
+				list = append(list, held{claim: claim{provider, typ, name, text}, path: path})
+			}
 		}
 	})
 	return list
+}
+
+// eachClaimed returns the values that an exclusive attribute claims: a collection
+// claims each of its elements.
+func eachClaimed(v cty.Value) []cty.Value {
+	if ty := v.Type(); ty.IsListType() || ty.IsSetType() {
+		return elements(v)
+	}
+	return []cty.Value{v}
 }
 
 func walkExclusive(s *shape, path cty.Path, prefix string, v cty.Value, found func(cty.Path, string, cty.Value)) {

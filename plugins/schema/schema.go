@@ -25,7 +25,7 @@ type Attribute struct {
 	Default   cty.Value // value of an optional attribute left out; cty.NilVal: null (or computed)
 	Sensitive bool      // never shown, never stored in clear
 	Replace   bool      // another value makes another object
-	Exclusive bool      // two objects of one location must not hold the same value at one time
+	Exclusive bool      // two objects of one location must not hold the same value, or element, at one time
 }
 
 // Nesting says how often a nested block may stand, and how it is held.

@@ -61,8 +61,8 @@ func checkBlock(t *testing.T, where string, b *schema.Block) {
 		if a.Doc == "" {
 			t.Errorf("%s: it has no doc tag", at)
 		}
-		if !a.Required && !a.Optional && (a.Replace || a.Exclusive) {
-			t.Errorf("%s: replace and exclusive need an attribute that the user sets", at)
+		if !a.Required && !a.Optional && a.Replace {
+			t.Errorf("%s: replace needs an attribute that the user sets", at)
 		}
 	}
 	for i := range b.Blocks {
