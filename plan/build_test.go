@@ -287,7 +287,7 @@ func TestProblems(t *testing.T) {
 				w.single("thing.b", values{"name": str("x")})
 			},
 			options: Options{Prior: []Prior{prior("thing.a", made(values{"name": str("x")})), prior("thing.b", made(values{"name": str("y")}))}},
-			want:    []string{"There is no order for these changes: Each would have to be made before the other: thing.b needs thing.a, which needs thing.b."},
+			want:    []string{"There is no order for these changes: Each would have to be made before the other: thing.a needs thing.b, which needs thing.a."},
 		},
 		"names exchanged by replacement": {
 			world: func(w *world) {

@@ -269,7 +269,7 @@ func TestCircularReferences(t *testing.T) {
 		return []Desired{ref("a", "b"), ref("b", "a")}
 	})
 	_, problems := w.build(Options{})
-	want := `composition.web.docker.thing["b"] needs composition.web.docker.thing["a"], which needs composition.web.docker.thing["b"]. None of them`
+	want := `composition.web.docker.thing["a"] needs composition.web.docker.thing["b"], which needs composition.web.docker.thing["a"]. None of them`
 	if got := describe(problems); len(problems) != 1 || !strings.Contains(got, want) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}

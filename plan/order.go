@@ -64,16 +64,16 @@ func (o *Order) Needs(on addr.Instance) []int {
 // Arrange orders changes:
 //
 //   - an object is created, updated or read after what it depends on;
-//   - it is deleted after everything that depended on it, also through objects
-//     that stay as they are;
+//   - it is deleted after everything that depended on it;
 //   - the old object of a replacement goes first, or last with
 //     create_before_destroy;
 //   - an object that takes an exclusive value over waits for the one that
 //     gives it up.
 //
 // Where it does not contradict these, an object is deleted only after those
-// that used it were changed not to, and an old object goes only after what the
-// new one needs is ready, so that a failure leaves the old one in place.
+// that used it were changed not to, and those that depended on it through
+// objects that stay; and an old object goes only after what the new one needs
+// is ready, so that a failure leaves the old one in place.
 func Arrange(changes []Change) (*Order, []Problem) {
 	return arrange(changes, membersOf(changes))
 }
@@ -214,16 +214,18 @@ func (a *arranger) creation(i int) {
 	}
 }
 
-// deletion puts a change's deletion before that of what it depended on.
+// deletion puts a change's deletion before that of what it depended on. What is
+// not deleted only passes on what comes through it, softly.
 func (a *arranger) deletion(i int) {
 	c := &a.changes[i]
+	stays := c.Action != Delete && c.Action != Replace
 	for _, on := range c.PriorDependencies {
 		if one := a.only(on); one >= 0 {
-			a.edge(a.down[i], a.down[one], false)
+			a.edge(a.down[i], a.down[one], stays)
 		} else {
-			a.edge(a.down[i], a.downGate(on), false)
+			a.edge(a.down[i], a.downGate(on), stays)
 		}
-		if c.Action != Delete && c.Action != Replace {
+		if stays {
 			a.beforeLate(on, i)
 		}
 	}
@@ -296,14 +298,7 @@ func (a *arranger) beforeLate(on addr.Instance, i int) {
 
 // finish drops the soft edges that would close a cycle and connects the nodes.
 func (a *arranger) finish() (*Order, []Problem) {
-	var g dag.Graph[int]
-	for i := range a.order.Nodes {
-		g.Add(i)
-	}
-	for _, e := range a.edges {
-		g.After(e.to, e.from)
-	}
-	component, size := g.Components()
+	component, size := a.graph().Components()
 	kept := a.edges[:0]
 	for _, e := range a.edges {
 		if !e.soft || component[e.from] != component[e.to] {
@@ -324,12 +319,20 @@ func (a *arranger) finish() (*Order, []Problem) {
 	return a.order, nil
 }
 
-// check looks for a cycle among the edges that were kept.
-func (a *arranger) check() []Problem {
+func (a *arranger) graph() *dag.Graph[int] {
 	var g dag.Graph[int]
+	for i := range a.order.Nodes {
+		g.Add(i)
+	}
 	for _, e := range a.edges {
 		g.After(e.to, e.from)
 	}
+	return &g
+}
+
+// check looks for a cycle among the edges that were kept.
+func (a *arranger) check() []Problem {
+	g := a.graph()
 	_, err := g.Levels()
 	var cycle *dag.CycleError[int]
 	if !errors.As(err, &cycle) {

@@ -3,7 +3,8 @@ package dag
 import "slices"
 
 // Cycle returns the nodes of one cycle, each after the next one and the last
-// after the first, or nil when there is none.
+// after the first, or nil when there is none. It begins with the node that was
+// added first.
 func (g *Graph[K]) Cycle() []K {
 	component, size := g.Components()
 	for start := range g.keys {
@@ -24,9 +25,8 @@ func (g *Graph[K]) cycleThrough(start int, component []int) []K {
 		queue = queue[1:]
 		for _, to := range g.after[n] {
 			if to == start {
-				path := []K{g.keys[n]}
-				for n != start {
-					n = from[n]
+				path := []K{g.keys[start]}
+				for ; n != start; n = from[n] {
 					path = append(path, g.keys[n])
 				}
 				return path
