@@ -34,17 +34,47 @@ func (a aptClient) archives() string { return filepath.Join(a.dir, "archives") }
 // lists is our own copy of apt's package lists, for hosts that have none.
 func (a aptClient) lists() string { return filepath.Join(a.dir, "lists") }
 
-// resolve returns the wanted packages and what they depend on, by name.
+// cache is where apt keeps its index of those lists.
+func (a aptClient) cache() string { return filepath.Join(a.dir, "apt") }
+
+// fetch returns the wanted packages with what they depend on, by name, and
+// their files. Where the host's package lists are missing or out of date, it
+// fetches newer ones into our own folder and tries once more.
+func (a aptClient) fetch(ctx context.Context, wanted []string) ([]Package, []string, error) {
+	if err := os.MkdirAll(a.cache(), 0o755); err != nil {
+		return nil, nil, fmt.Errorf("making a folder for apt's index: %w", err)
+	}
+	packages, archives, err := a.try(ctx, wanted)
+	if err == nil || ctx.Err() != nil {
+		return packages, archives, err
+	}
+	a.progress("fetching the distribution's package lists (apt-get update)")
+	if update := a.update(ctx); update != nil {
+		return nil, nil, fmt.Errorf("%w\nFetching newer package lists failed too: %w", err, update)
+	}
+	return a.try(ctx, wanted)
+}
+
+func (a aptClient) try(ctx context.Context, wanted []string) ([]Package, []string, error) {
+	packages, err := a.resolve(ctx, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	archives, err := a.download(ctx, packages)
+	return packages, archives, err
+}
+
+// tidy removes what the store holds by now; that this fails costs only space.
+func (a aptClient) tidy() {
+	for _, folder := range []string{a.archives(), a.lists(), a.cache()} {
+		_ = os.RemoveAll(folder)
+	}
+}
+
+// resolve asks apt for the wanted packages and what they depend on.
 func (a aptClient) resolve(ctx context.Context, wanted []string) ([]Package, error) {
 	a.progress(fmt.Sprintf("asking apt what %d packages of %s need", len(wanted), a.host.label()))
 	output, err := a.simulate(ctx, wanted)
-	if err != nil && ctx.Err() == nil {
-		a.progress("fetching the distribution's package lists (apt-get update)")
-		if update := a.update(ctx); update != nil {
-			return nil, fmt.Errorf("%w; and fetching newer package lists failed too: %w", err, update)
-		}
-		output, err = a.simulate(ctx, wanted)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +86,7 @@ func (a aptClient) resolve(ctx context.Context, wanted []string) ([]Package, err
 }
 
 func (a aptClient) simulate(ctx context.Context, wanted []string) (string, error) {
-	arguments := append([]string{
-		"-s", "-qq", "--no-install-recommends",
-		"-o", "Dir::State::status=/dev/null",
-		"-o", "Debug::NoLocking=true",
-		"install",
-	}, wanted...)
+	arguments := append([]string{"-s", "-qq", "--no-install-recommends", "install"}, wanted...)
 	return a.run(ctx, "finding the stand-in's packages", a.command(ctx, arguments...), nil)
 }
 
@@ -77,14 +102,17 @@ func (a aptClient) update(ctx context.Context) error {
 	return err
 }
 
-// command is apt-get with our own lists, if we had to fetch them.
+// command is apt-get that believes nothing is installed, with an index of its
+// own, and with our own lists if we had to fetch them.
 func (a aptClient) command(ctx context.Context, arguments ...string) *exec.Cmd {
-	options := []string{"-o", "APT::Sandbox::User=" + currentUser()}
+	options := []string{
+		"-o", "APT::Sandbox::User=" + currentUser(),
+		"-o", "Debug::NoLocking=true",
+		"-o", "Dir::State::status=/dev/null",
+		"-o", "Dir::Cache=" + a.cache(),
+	}
 	if _, err := os.Stat(a.lists()); err == nil {
-		options = append(options,
-			"-o", "Dir::State::lists="+a.lists(),
-			"-o", "Dir::Cache="+filepath.Join(a.dir, "apt"))
-		_ = os.MkdirAll(filepath.Join(a.dir, "apt"), 0o755)
+		options = append(options, "-o", "Dir::State::lists="+a.lists())
 	}
 	command := exec.CommandContext(ctx, "apt-get", append(options, arguments...)...)
 	command.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")

@@ -129,7 +129,7 @@ func addIndex(ctx context.Context, work, dir string, index Index) (string, error
 	if err := json.Unmarshal([]byte(output), &path); err != nil {
 		return "", fmt.Errorf("reading the index's store path %q: %w", output, err)
 	}
-	root := filepath.Join(dir, "roots", filepath.Base(path))
+	root := rootOf(dir, path)
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
 		return "", err
 	}
@@ -168,6 +168,9 @@ func runNix(ctx context.Context, program string, arguments ...string) (string, e
 		detail := err.Error()
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
 			detail = strings.TrimSpace(string(exit.Stderr))
+		}
+		if strings.Contains(detail, "daemon-socket") || strings.Contains(detail, "Permission denied") {
+			detail += "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: apt-get install nix-setup-systemd); otherwise run nxc as root."
 		}
 		return "", fmt.Errorf("bringing the stand-in into the Nix store with %s %s: %s", program, arguments[0], detail)
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nixos-compose/nxc/internal/atomicfile"
 )
 
 // record is what an earlier run left: where things are, and what they hold.
@@ -23,13 +25,18 @@ type record struct {
 	Index    string   `json:"index"`
 	Tree     string   `json:"tree"`
 	Busybox  string   `json:"busybox"`
-	file     string
 }
 
 // recordFile keeps releases of distributions apart: a home folder may be
 // shared between machines.
 func recordFile(dir string, host distribution) string {
 	return filepath.Join(dir, host.key()+"-"+architecture()+".json")
+}
+
+// rootOf is the link that keeps an index, and all that it names, from the
+// garbage collector.
+func rootOf(dir, index string) string {
+	return filepath.Join(dir, "roots", filepath.Base(index))
 }
 
 // readRecord reads what an earlier run left for this distribution.
@@ -43,7 +50,6 @@ func readRecord(dir string, host distribution) (record, error) {
 	if err := json.Unmarshal(text, &known); err != nil {
 		return record{}, fmt.Errorf("%s: %w", file, err)
 	}
-	known.file = file
 	return known, nil
 }
 
@@ -71,21 +77,12 @@ func (r record) present() bool {
 }
 
 // write replaces the record in one step.
-func (r record) write(dir string) error {
-	host, err := readDistribution("/etc/os-release")
-	if err != nil {
-		return err
-	}
+func (r record) write(file string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	file := recordFile(dir, host)
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("recording the stand-in: %w", err)
-	}
-	if err := os.Rename(temporary, file); err != nil {
+	if err := atomicfile.Write(file, append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("recording the stand-in: %w", err)
 	}
 	return nil

@@ -87,22 +87,18 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 	if err := requireTools(); err != nil {
 		return "", err
 	}
+	known, _ := readRecord(dir, host) // without one, there is nothing to keep
 	wanted := options.Packages
-	if known, err := readRecord(dir, host); err == nil && !options.Refresh {
+	if !options.Refresh {
 		wanted = append(slices.Clone(known.Packages), wanted...)
 	}
 	wanted = sortedUnique(wanted)
 
 	apt := aptClient{dir: dir, host: host, progress: progress}
-	packages, err := apt.resolve(ctx, sortedUnique(append(slices.Clone(roots), wanted...)))
+	packages, archives, err := apt.fetch(ctx, sortedUnique(append(slices.Clone(roots), wanted...)))
 	if err != nil {
 		return "", err
 	}
-	archives, err := apt.download(ctx, packages)
-	if err != nil {
-		return "", err
-	}
-
 	work, err := os.MkdirTemp(dir, "unpack-")
 	if err != nil {
 		return "", fmt.Errorf("making a folder to unpack packages in: %w", err)
@@ -118,11 +114,14 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 		return "", err
 	}
 	made.Packages = wanted
-	if err := made.write(dir); err != nil {
+	if err := made.write(recordFile(dir, host)); err != nil {
 		return "", err
 	}
-	// What was fetched is in the store now; a failure to tidy costs only space.
-	_ = os.RemoveAll(apt.archives())
+	if known.Index != "" && known.Index != made.Index {
+		// The collector may have what no deployment uses any more.
+		_ = os.Remove(rootOf(dir, known.Index))
+	}
+	apt.tidy()
 	progress(fmt.Sprintf("%s is ready: %d packages in %s", host.label(), len(packages), made.Tree))
 	return made.Index, nil
 }

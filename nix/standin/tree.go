@@ -12,8 +12,10 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // contents says which programs each package brought, in the order of archives.
@@ -34,45 +36,68 @@ func unpack(ctx context.Context, archives []string, root string) (contents, erro
 	if err := os.MkdirAll(filepath.Join(root, "usr", "bin"), 0o755); err != nil {
 		return all, fmt.Errorf("making the stand-in's tree: %w", err)
 	}
-	for _, archive := range archives {
-		programs, err := t.archive(ctx, archive)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i, opened := range openAll(ctx, archives) {
+		data := <-opened
+		if data.err != nil {
+			return all, fmt.Errorf("unpacking %s: %w", filepath.Base(archives[i]), data.err)
+		}
+		programs, err := t.archive(archives[i], data.tar)
 		if err != nil {
-			return all, fmt.Errorf("unpacking %s: %w", filepath.Base(archive), err)
+			return all, fmt.Errorf("unpacking %s: %w", filepath.Base(archives[i]), err)
 		}
-		for _, alternative := range alternatives {
-			if slices.Contains(programs, alternative.target) {
-				programs = append(programs, alternative.name)
-			}
-		}
-		slices.Sort(programs)
-		all.programs = append(all.programs, slices.Compact(programs))
+		all.programs = append(all.programs, programs)
 	}
 	return all, t.finish()
 }
 
+// opened is the decompressed content of a package.
+type opened struct {
+	tar []byte
+	err error
+}
+
+// openAll decompresses packages on all processors, a few ahead of whoever reads
+// the results, which come in the packages' order.
+func openAll(ctx context.Context, archives []string) []chan opened {
+	results := make([]chan opened, len(archives))
+	for i := range results {
+		results[i] = make(chan opened)
+	}
+	var next atomic.Int64
+	for range runtime.NumCPU() {
+		go func() {
+			for i := next.Add(1) - 1; i < int64(len(archives)); i = next.Add(1) - 1 {
+				output, err := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", archives[i]).Output()
+				if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+					err = fmt.Errorf("dpkg-deb: %w: %s", err, bytes.TrimSpace(exit.Stderr))
+				}
+				select {
+				case results[i] <- opened{output, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	return results
+}
+
 // archive unpacks one package and returns the names of its programs.
-func (t tree) archive(ctx context.Context, archive string) ([]string, error) {
-	command := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", archive)
-	var problems bytes.Buffer
-	command.Stderr = &problems
-	pipe, err := command.StdoutPipe()
+func (t tree) archive(file string, content []byte) ([]string, error) {
+	name, _, _ := strings.Cut(filepath.Base(file), "_")
+	programs, err := t.members(tar.NewReader(bytes.NewReader(content)), unitMakers[name])
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Start(); err != nil {
-		return nil, err
+	for _, alternative := range alternatives {
+		if slices.Contains(programs, alternative.target) {
+			programs = append(programs, alternative.name)
+		}
 	}
-	name, _, _ := strings.Cut(filepath.Base(archive), "_")
-	programs, err := t.members(tar.NewReader(pipe), unitMakers[name])
-	if err != nil {
-		_ = pipe.Close()
-		_ = command.Wait()
-		return nil, err
-	}
-	if err := command.Wait(); err != nil {
-		return nil, fmt.Errorf("dpkg-deb: %w: %s", err, strings.TrimSpace(problems.String()))
-	}
-	return programs, nil
+	slices.Sort(programs)
+	return slices.Compact(programs), nil
 }
 
 // members writes what a node needs of a package; units says whether its units

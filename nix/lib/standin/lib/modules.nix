@@ -310,7 +310,7 @@ let
   # What a user sees who set an option that does not exist.
   unknownOption = unmatched:
     let path = unmatched.prefix ++ [ unmatched.name ];
-    in "The option `${showOption path}' does not exist.${lib.suggest unmatched.prefix unmatched.name unmatched.known} Definition values:${showDefs unmatched.definitions}";
+    in "The option `${showOption path}' does not exist. Definition values:${showDefs unmatched.definitions}${lib.suggest unmatched.prefix unmatched.name unmatched.known}";
 
   # --- Evaluation ------------------------------------------------------------
 

@@ -58,7 +58,7 @@ rec {
       "\n- In `${definition.file}'${if builtins.length short == 1 then ": ${builtins.head short}" else ":\n    ${builtins.concatStringsSep "\n    " short}"}")
     definitions;
 
-  # " Did you mean `x'?", or nothing when no known name is near.
+  # A line "Did you mean `x'?", or nothing when no known name is near.
   suggest = prefix: name: known:
     let
       limit = lib.max 1 (builtins.stringLength name / 3);
@@ -66,7 +66,7 @@ rec {
       best = builtins.head (lib.sortOn (lib.levenshtein name) near);
     in
     if near == [ ] then ""
-    else " Did you mean `${showOption (prefix ++ [ best ])}'?";
+    else "\nDid you mean `${showOption (prefix ++ [ best ])}'?";
 
   # All definitions must be one and the same value.
   mergeEqualOption = loc: definitions:

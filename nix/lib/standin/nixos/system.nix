@@ -113,7 +113,8 @@ let
 
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions);
   checked = value:
-    if failed == [ ] then value
+    # Values that nothing here reads are checked all the same.
+    if failed == [ ] then builtins.deepSeq config.networking.firewall value
     else throw "\nFailed assertions:\n${concatMapStrings (m: "- ${m}\n") failed}";
 
   toplevel = pkgs.runCommand "nixos-system-${if config.networking.hostName == "" then "node" else config.networking.hostName}-${cfg.nixos.label}"
