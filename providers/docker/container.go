@@ -94,8 +94,13 @@ func (c containers) Create(ctx context.Context, op sdk.Operation, want *Containe
 	if err != nil {
 		return err
 	}
+	through, cancel, err := committed(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	op.Phase("creating the container")
-	made, err := c.client.ContainerCreate(ctx, spec)
+	made, err := c.client.ContainerCreate(through, spec)
 	if err != nil {
 		return c.explainCreate(ctx, &asked, err)
 	}

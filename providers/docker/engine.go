@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
@@ -32,8 +33,9 @@ type engine struct {
 	info     system.Info
 	version  client.ServerVersionResult
 	cgroup   cgroups
-	project  string         // the configuration's folder
-	taken    []netip.Prefix // subnets in use when we looked
+	project  string             // the configuration's folder
+	hook     client.RequestHook // sees every request; for tests
+	taken    []netip.Prefix     // subnets in use when we looked
 
 	mu     sync.Mutex
 	chosen map[string]netip.Prefix // deployment to subnet, see subnetFor
@@ -68,6 +70,9 @@ func (e *engine) connect(ctx context.Context) error {
 	}
 	if err := reach(ctx, e.endpoint); err != nil {
 		return err
+	}
+	if e.hook != nil {
+		opts = append(opts, client.WithHTTPRequestHook(e.hook))
 	}
 	if e.client, err = client.New(opts...); err != nil {
 		return fmt.Errorf("prepare the connection to %s: %w", e.endpoint.host, err)
@@ -145,6 +150,17 @@ func (e *engine) observe(ctx context.Context) error {
 func (e *engine) sameHost() bool {
 	name, err := os.Hostname()
 	return err == nil && e.endpoint.local() && name == e.info.Name
+}
+
+// committed is a context for a request that makes something. The engine may
+// carry it out although nobody waits for the answer any more, so such a request
+// is not begun once ctx ended, and is seen through when ctx ends during it.
+func committed(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	through, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	return through, cancel, nil
 }
 
 // EngineInfo is what the data source docker_engine tells.

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,28 +51,50 @@ func (e *engine) exec(ctx context.Context, id string, p plugins.Process) (int, e
 		return 0, fmt.Errorf("execute %s: %w", p.Command[0], err)
 	}
 	defer stream.Close()
+	ctx, done := context.WithCancelCause(ctx)
+	defer done(nil)
 	stop := context.AfterFunc(ctx, func() {
 		e.signalExec(context.WithoutCancel(ctx), id, made.ID, "TERM")
 		stream.Close()
 	})
 	defer stop()
-	ctx, done := context.WithCancel(ctx)
-	defer done()
 	go e.control(ctx, id, made.ID, p)
 	if p.Stdin != nil {
 		go func() {
-			io.Copy(stream.Conn, p.Stdin) // ends when either side does
+			if err := send(stream.Conn, p.Stdin); err != nil {
+				done(fmt.Errorf("read the input of %s: %w", p.Command[0], err))
+			}
 			stream.CloseWrite()
 		}()
 	}
 	err = receive(stream.Reader, p)
 	if ctx.Err() != nil {
-		return 0, ctx.Err()
+		return 0, context.Cause(ctx)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("receive the output of %s: %w", p.Command[0], err)
 	}
 	return e.exitStatus(ctx, made.ID)
+}
+
+// send copies the input until it ends or the program takes no more. The error
+// is the input's own: half of it must not pass for all of it.
+func send(to io.Writer, from io.Reader) error {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, writeErr := to.Write(buffer[:n]); writeErr != nil {
+				return nil
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // receive copies the output until the program ends.

@@ -37,14 +37,18 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 	if err != nil {
 		return err
 	}
-	content, err := i.open(op, want)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	through := context.WithoutCancel(ctx) // see committed; a large archive takes its time
+	content, err := i.open(ctx, op, want)
 	if err != nil {
 		return err
 	}
 	defer content.Close()
 	repository := strings.ToLower(strings.TrimSuffix(outsideName(op, want.Name), "-"+shortAttempt(op)))
 	reference := "nxc/" + repository + ":" + shortAttempt(op)
-	answer, err := i.client.ImageImport(ctx, client.ImageImportSource{Source: content, SourceName: "-"}, reference,
+	answer, err := i.client.ImageImport(through, client.ImageImportSource{Source: content, SourceName: "-"}, reference,
 		client.ImageImportOptions{Message: "made by nxc", Changes: labelChanges(labels)})
 	if err != nil {
 		return fmt.Errorf("import image %s: %w", reference, err)
@@ -53,7 +57,7 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 	if err := lastError(answer); err != nil {
 		return fmt.Errorf("import image %s: %w", reference, err)
 	}
-	seen, err := i.client.ImageInspect(ctx, reference)
+	seen, err := i.client.ImageInspect(through, reference)
 	if err != nil {
 		want.Reference = reference // it is there, and must not be forgotten
 		return fmt.Errorf("read the new image %s: %w", reference, err)
@@ -62,8 +66,9 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 	return nil
 }
 
-// open returns the content to import, which reports how far it was read.
-func (i images) open(op sdk.Operation, want *Image) (io.ReadCloser, error) {
+// open returns the content to import, which reports how far it was read and
+// fails when ctx ends: then the engine drops what it has.
+func (i images) open(ctx context.Context, op sdk.Operation, want *Image) (io.ReadCloser, error) {
 	if want.Archive == "" {
 		op.Phase("making an empty image")
 		return io.NopCloser(bytes.NewReader(make([]byte, 1024))), nil // the end of a tar archive
@@ -84,17 +89,21 @@ func (i images) open(op sdk.Operation, want *Image) (io.ReadCloser, error) {
 		f.Close()
 		return nil, sdk.AttributeError("archive", "The archive cannot be read", err.Error()+".")
 	}
-	return &counted{File: f, op: op, total: info.Size()}, nil
+	return &counted{File: f, ctx: ctx, op: op, total: info.Size()}, nil
 }
 
 // counted is a file that reports how much of it was read.
 type counted struct {
 	*os.File
+	ctx         context.Context
 	op          sdk.Operation
 	done, total int64
 }
 
 func (c *counted) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := c.File.Read(p)
 	before := c.done
 	c.done += int64(n)

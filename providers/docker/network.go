@@ -44,8 +44,13 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 	if err != nil {
 		return err
 	}
+	through, cancel, err := committed(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	op.Phase("creating the network")
-	made, err := n.client.NetworkCreate(ctx, name, client.NetworkCreateOptions{
+	made, err := n.client.NetworkCreate(through, name, client.NetworkCreateOptions{
 		Driver: want.Driver, Internal: want.Internal, IPAM: ipam, Labels: labels,
 	})
 	if err != nil {

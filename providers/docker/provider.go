@@ -26,6 +26,8 @@ const Version = "0.1.0"
 func Provider() sdk.Provider { return provider(&engine{}) }
 
 func provider(e *engine) sdk.Provider {
+	// A request of a plugin that died may still be carried out by the engine.
+	const inFlight = 3 * time.Second
 	short := plugins.Timeouts{Create: time.Minute, Update: time.Minute, Delete: time.Minute}
 	long := plugins.Timeouts{Create: 5 * time.Minute, Update: 5 * time.Minute, Delete: 2 * time.Minute}
 	return sdk.Provider{
@@ -34,20 +36,20 @@ func provider(e *engine) sdk.Provider {
 		Configure: sdk.Configure(e.configure),
 		Resources: []sdk.Resource{
 			sdk.Managed[Network]("docker_network", networks{e}, sdk.Options{
-				Timeouts: short,
-				Doc:      "A network of the engine, in which containers find each other by name.",
+				Timeouts: short, FindWindow: inFlight,
+				Doc: "A network of the engine, in which containers find each other by name.",
 			}),
 			sdk.Managed[Volume]("docker_volume", volumes{e}, sdk.Options{
-				Timeouts: short,
-				Doc:      "A volume: files that outlive the containers which mount it.",
+				Timeouts: short, FindWindow: inFlight,
+				Doc: "A volume: files that outlive the containers which mount it.",
 			}),
 			sdk.Managed[Image]("docker_image", images{e}, sdk.Options{
-				Timeouts: long,
-				Doc:      "An image, made from an archive of a root file system, or empty.",
+				Timeouts: long, FindWindow: inFlight,
+				Doc: "An image, made from an archive of a root file system, or empty.",
 			}),
 			sdk.Managed[Container]("docker_container", containers{e}, sdk.Options{
-				Timeouts: long,
-				Doc:      "A container. It is a node: it takes a context and has hands.",
+				Timeouts: long, FindWindow: inFlight,
+				Doc: "A container. It is a node: it takes a context and has hands.",
 			}),
 		},
 		Data: []sdk.Data{

@@ -37,8 +37,13 @@ func (v volumes) Create(ctx context.Context, op sdk.Operation, want *Volume) err
 	if name == "" {
 		name = outsideName(op, want.Name)
 	}
+	through, cancel, err := committed(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	op.Phase("creating the volume")
-	made, err := v.client.VolumeCreate(ctx, client.VolumeCreateOptions{
+	made, err := v.client.VolumeCreate(through, client.VolumeCreateOptions{
 		Name: name, Driver: want.Driver, DriverOpts: want.Options, Labels: labels,
 	})
 	if err != nil {
