@@ -37,7 +37,9 @@ func (t *buildTracker) observe(e logEntry, progress emitter) {
 		t.failure(e)
 	case e.Action == "msg" && plannedPattern.MatchString(e.Message):
 		t.plan(e.Message)
-	case e.Action == "msg" && e.Level == levelWarn:
+	case e.Action == "msg" && strings.HasPrefix(e.Message, "waiting for "):
+		progress.emit(Event{Kind: EventWaiting, Text: e.Message})
+	case e.Action == "msg" && e.Level <= levelWarn:
 		progress.emit(Event{Kind: EventWarning, Text: strings.TrimPrefix(e.Message, "warning: ")})
 	}
 }
@@ -76,6 +78,8 @@ func (t *buildTracker) start(e logEntry, progress emitter) {
 		progress.emit(t.substitution(EventSubstituting, e.str(0)))
 	case activityFileTransfer:
 		progress.emit(Event{Kind: EventDownloading, Name: e.str(0)})
+	case activityBuildWaiting:
+		progress.emit(Event{Kind: EventWaiting, Text: e.Text})
 	}
 }
 

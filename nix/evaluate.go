@@ -305,7 +305,11 @@ func (e *evaluator) trace(text string) {
 			return
 		}
 	}
-	e.progress.emit(Event{Kind: EventLog, Text: text})
+	kind := EventLog
+	if strings.HasPrefix(text, "waiting for ") {
+		kind = EventWaiting
+	}
+	e.progress.emit(Event{Kind: kind, Text: text})
 }
 
 // explain turns a failed run into an error about the user's files.

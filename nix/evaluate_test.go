@@ -216,6 +216,58 @@ func countingNix(t testing.TB) (dir string, started func() int) {
 	}
 }
 
+func TestEvaluateThroughLinks(t *testing.T) {
+	n := newTestNix(t)
+	const composition = `{ pkgs, ... }: { roles.a = pkgs.text "a" (import ./page.nix); }`
+	dir := project(t, map[string]string{
+		"one/composition.nix": composition,
+		"one/page.nix":        `"one"`,
+		"two/composition.nix": composition,
+		"two/page.nix":        `"two"`,
+	})
+	link := func(target, name string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Remove(path)
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+	}
+	evaluate := func(composition string) *Evaluation {
+		t.Helper()
+		e, err := n.Evaluate(t.Context(), Request{Composition: filepath.Join(dir, composition)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for name, path := range map[string]string{"file": "links/composition.nix", "folder": "folder/composition.nix"} {
+		t.Run(name, func(t *testing.T) {
+			relink := func(to string) {
+				if name == "file" {
+					link("../"+to+"/composition.nix", path)
+				} else {
+					link(to, "folder")
+				}
+			}
+			relink("one")
+			one := evaluate(path)
+			if !evaluate(path).Cached {
+				t.Error("the second evaluation did not come from the cache")
+			}
+			relink("two")
+			two := evaluate(path)
+			if two.Cached || one.Roles["a"].System == two.Roles["a"].System {
+				t.Errorf("the link leads elsewhere, but the result is the same: cached %v", two.Cached)
+			}
+		})
+	}
+}
+
 func TestEvaluateInterrupted(t *testing.T) {
 	n := newTestNix(t)
 	dir := project(t, map[string]string{

@@ -25,6 +25,8 @@ const (
 	EventSubstituting EventKind = "substituting"
 	// EventSubstituted: Name's copy has ended.
 	EventSubstituted EventKind = "substituted"
+	// EventWaiting: Text says what Nix waits for, such as another Nix.
+	EventWaiting EventKind = "waiting"
 	// EventPhase: Name's build entered the phase Text.
 	EventPhase EventKind = "phase"
 	// EventLog: Text is a line that Name's build, or the evaluation, wrote.

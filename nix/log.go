@@ -16,6 +16,7 @@ const (
 	activityBuilds       = 104
 	activityBuild        = 105
 	activitySubstitute   = 108
+	activityBuildWaiting = 111
 
 	resultBuildLogLine = 101
 	resultPhase        = 104

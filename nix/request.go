@@ -80,12 +80,15 @@ func (r Request) prepare() (Request, error) {
 // may read, and whose files an error speaks about. Symbolic links are listed
 // under both names, because Nix checks both.
 func (r Request) userFolders() []string {
-	paths := []string{folderOf(r.Composition)}
+	var paths []string
+	for _, path := range slices.Concat([]string{r.Composition}, r.Modules, r.Overlays) {
+		paths = append(paths, folderOf(path))
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			paths = append(paths, folderOf(resolved)) // the file itself may be a link
+		}
+	}
 	if root := workTree(folderOf(r.Composition)); root != "" {
 		paths = append(paths, root)
-	}
-	for _, path := range slices.Concat(r.Modules, r.Overlays) {
-		paths = append(paths, folderOf(path))
 	}
 	paths = append(paths, r.Allow...)
 	for _, path := range slices.Clone(paths) {
