@@ -136,19 +136,23 @@ func (j *journalWriter) openCopy(folder, name string) {
 
 func newFlush() *flush { return &flush{done: make(chan struct{})} }
 
-// append adds a record and returns when it is durable. It may be called from
-// many goroutines at once.
-func (j *journalWriter) append(r *Record) error {
-	payload, err := r.encode()
-	if err != nil {
-		return err
+// append adds records and returns when they are durable. It may be called
+// from many goroutines at once.
+func (j *journalWriter) append(records ...*Record) error {
+	var frames []byte
+	for _, r := range records {
+		payload, err := r.encode()
+		if err != nil {
+			return err
+		}
+		frames = appendFrame(frames, payload)
 	}
 	j.mu.Lock()
 	if j.err != nil {
 		defer j.mu.Unlock()
 		return j.err
 	}
-	j.pending = appendFrame(j.pending, payload)
+	j.pending = append(j.pending, frames...)
 	mine := j.next
 	if !j.busy {
 		j.busy = true

@@ -192,7 +192,7 @@ func (j *Journal) intents(onlyOpen bool) []Intent {
 }
 
 // closeAnswered takes from earlier recoveries what j, which ran later, gives
-// an answer to.
+// an answer to, or announces anew.
 func closeAnswered(earlier []*Recovery, j *Journal) {
 	if !slices.ContainsFunc(earlier, func(e *Recovery) bool { return len(e.Open) > 0 }) {
 		return
@@ -201,6 +201,9 @@ func closeAnswered(earlier []*Recovery, j *Journal) {
 	for i := range j.Records {
 		if r := j.Records[i].Result; r != nil {
 			answered[operation{r.Address, r.Attempt}] = true
+		}
+		if i := j.Records[i].Intent; i != nil {
+			answered[operation{i.Address, i.Attempt}] = true
 		}
 	}
 	for _, e := range earlier {

@@ -65,6 +65,7 @@ func (x *Session) End(ctx context.Context) error {
 	defer x.close()
 	ctx = context.WithoutCancel(ctx)
 	forget(x.current, x.change, x.removed)
+	x.inherit()
 	done := x.settled()
 	journalErr := x.journal.append(&Record{End: &End{Hashes: x.current.Hashes(x.change), Done: done}})
 	merged, saveErr := x.save(ctx, done)
@@ -85,12 +86,40 @@ func (x *Session) finish() bool {
 	return first
 }
 
-// settled returns the dead commands' journals of which nothing is open.
+// inherit announces anew, in this session's journal, what earlier journals left
+// open and nobody answered: the state that is about to be written is none that
+// those journals know, and they go.
+func (x *Session) inherit() {
+	var records []*Record
+	var ops []operation
+	for _, r := range x.recovered {
+		if r.Verdict == OtherBase {
+			continue // nothing of it is in the state: it goes on to stand for itself
+		}
+		for _, i := range r.Open {
+			op := operation{i.Address, i.Attempt}
+			if !x.answered[op] && !x.open[op] {
+				records, ops = append(records, &Record{Intent: &i}), append(ops, op)
+			}
+		}
+	}
+	if len(records) == 0 || x.journal.append(records...) != nil {
+		return
+	}
+	for _, op := range ops {
+		x.open[op] = true
+	}
+}
+
+// settled returns the dead commands' journals that are of no more use: all
+// that they left open was answered, or is announced in this session's.
 func (x *Session) settled() []string {
 	var done []string
 	for _, r := range x.recovered {
-		open := func(i Intent) bool { return !x.answered[operation{i.Address, i.Attempt}] }
-		if !slices.ContainsFunc(r.Open, open) {
+		if !slices.ContainsFunc(r.Open, func(i Intent) bool {
+			op := operation{i.Address, i.Attempt}
+			return !x.answered[op] && (r.Verdict == OtherBase || !x.open[op])
+		}) {
 			done = append(done, r.Journal)
 		}
 	}
