@@ -292,11 +292,36 @@ func (f *field) evaluate(ctx *hcl.EvalContext, o owner) (cty.Value, hcl.Diagnost
 
 // wrongType points at the part of an expression that has the wrong type.
 func (f *field) wrongType(err error, value cty.Value, o owner) *hcl.Diagnostic {
-	at := f.argument.Expr.Range()
-	if pathErr, ok := err.(cty.PathError); ok {
-		at = rangeInside(f.argument.Expr, pathErr.Path)
+	path, part, want := blame(value, f.Type)
+	if len(path) > 0 {
+		return errorAt(rangeInside(f.argument.Expr, path), "Wrong type", "%s%s of %s must be %s; this is %s.", f.Name, pathText(path), o.text, article(typeexpr.TypeString(want)), typeName(part))
 	}
-	return errorAt(at, "Wrong type", "%q of %s must be %s; this is %s%s.", f.Name, o.text, article(typeexpr.TypeString(f.Type)), typeName(value), reason(err))
+	return errorAt(f.argument.Expr.Range(), "Wrong type", "%q of %s must be %s; this is %s%s.", f.Name, o.text, article(typeexpr.TypeString(f.Type)), typeName(value), reason(err))
+}
+
+// blame finds the innermost part of a value that cannot be converted, and what
+// it should have been.
+func blame(value cty.Value, want cty.Type) (cty.Path, cty.Value, cty.Type) {
+	value, _ = value.Unmark()
+	if value.IsNull() || !value.IsKnown() || !value.CanIterateElements() {
+		return nil, value, want
+	}
+	for key, element := range value.Elements() {
+		inner, step := want, cty.PathStep(cty.IndexStep{Key: key})
+		switch {
+		case want.IsCollectionType():
+			inner = want.ElementType()
+		case want.IsObjectType() && key.Type() == cty.String && want.HasAttribute(key.AsString()):
+			inner, step = want.AttributeType(key.AsString()), cty.GetAttrStep{Name: key.AsString()}
+		default:
+			continue
+		}
+		if _, err := convert.Convert(element, inner); err != nil {
+			path, part, wanted := blame(element, inner)
+			return append(cty.Path{step}, path...), part, wanted
+		}
+	}
+	return nil, value, want
 }
 
 // holdsObjects reports whether a type has objects in it.

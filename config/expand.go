@@ -189,6 +189,9 @@ func typeName(value cty.Value) string {
 	if value.IsNull() {
 		return "null"
 	}
+	if value.Type().IsTupleType() {
+		return "a list"
+	}
 	return article(value.Type().FriendlyName())
 }
 

@@ -283,10 +283,10 @@ func article(typ string) string {
 // already: only what is wrong inside the value is worth saying then.
 func reason(err error) string {
 	var pathErr cty.PathError
-	if !errors.As(err, &pathErr) || len(pathErr.Path) == 0 {
-		return ""
+	if errors.As(err, &pathErr) && len(pathErr.Path) > 0 || strings.Contains(err.Error(), ": ") {
+		return ": " + typeError(err)
 	}
-	return ": " + typeError(err)
+	return ""
 }
 
 // typeError spells an error of a conversion, with the path inside the value.
