@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -76,9 +75,11 @@ func (c *Client) Configure(ctx context.Context, r plugins.ConfigureRequest) (plu
 // ifSilent replaces d when the call ran into its deadline; the plugin is then
 // of no more use.
 func (c *Client) ifSilent(ctx context.Context, verb string, after time.Duration, d plugins.Diagnostics) plugins.Diagnostics {
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	// The other end may notice the deadline an instant before us.
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) > 50*time.Millisecond {
 		return d
 	}
+	c.process.Kill(ctx)
 	d = c.explainSilence(verb, after)
 	c.Kill()
 	return d

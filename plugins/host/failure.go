@@ -92,8 +92,13 @@ func (c *Client) explainSilence(verb string, after time.Duration) plugins.Diagno
 		fmt.Sprintf("%s took longer than %s; the plugin has been stopped.%s %s", verb, after, c.lastWords(), c.remedy()))
 }
 
-// lastWords are the plugin's last lines, as an indented paragraph.
+// lastWords are the last lines of a plugin that has ended, or is being ended,
+// as an indented paragraph.
 func (c *Client) lastWords() string {
+	select {
+	case <-c.process.drained:
+	case <-time.After(2 * drainTime):
+	}
 	lines := c.tail.lines()
 	if len(lines) == 0 {
 		return " It wrote nothing to its log."

@@ -33,13 +33,14 @@ type process struct {
 
 	started bool
 	exited  chan struct{} // closed when the process has ended
+	drained chan struct{} // closed when, after that, all it said has been read
 	err     error         // how it ended
 }
 
 var _ runner.Runner = (*process)(nil)
 
 func newProcess(cmd *exec.Cmd) *process {
-	return &process{cmd: cmd, exited: make(chan struct{})}
+	return &process{cmd: cmd, exited: make(chan struct{}), drained: make(chan struct{})}
 }
 
 // Start starts the process. Only the ends that are ours stay open here.
@@ -94,9 +95,11 @@ func (p *process) reap() {
 	close(p.exited)
 }
 
-// Wait returns when the process has ended.
+// Wait returns when the process has ended. go-plugin calls it, once, when it
+// has read both streams to their end.
 func (p *process) Wait(context.Context) error {
 	<-p.exited
+	close(p.drained)
 	p.release()
 	p.stdout.Close()
 	p.stderr.Close()

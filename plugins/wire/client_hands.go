@@ -302,7 +302,8 @@ func (c *Client) Console(ctx context.Context, n plugins.Node, co plugins.Console
 	for {
 		m, err := stream.Recv()
 		if err != nil {
-			if ctx.Err() != nil {
+			// The other end may notice the deadline an instant before us.
+			if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 				return nil
 			}
 			return c.explainStream("Console", call, err)
