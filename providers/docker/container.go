@@ -123,7 +123,7 @@ func (c containers) explainCreate(ctx context.Context, want *Container, err erro
 		if inspectErr == nil && seen.Container.Config != nil {
 			return sdk.AttributeError("container_name", "The engine has another container of this name",
 				fmt.Sprintf("Container %s (%s, %s) is %s, and is left alone. Choose another container_name, or leave it out; or remove that one with docker rm.",
-					want.ContainerName, seen.Container.ID[:12], seen.Container.State.Status, owner(seen.Container.Config.Labels)))
+					want.ContainerName, seen.Container.ID[:12], seen.Container.State.Status, owner("docker_container", seen.Container.Config.Labels)))
 		}
 	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "image"):
 		return sdk.AttributeError("image", "The engine does not have this image",

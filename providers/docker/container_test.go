@@ -121,7 +121,7 @@ func TestContainerRefused(t *testing.T) {
 		want   string
 	}{
 		"name conflict": {func(w *Container) { w.ContainerName = "stranger-" + d.uuid },
-			fmt.Sprintf("The engine has another container of this name: Container stranger-%s (%s, created) is somebody's, made from an image of nxc's deployment test::testcontainerrefused, and is left alone.", d.uuid, stranger.ID[:12])},
+			fmt.Sprintf("The engine has another container of this name: Container stranger-%s (%s, created) is not nxc's, and is left alone.", d.uuid, stranger.ID[:12])},
 		"no image": {func(w *Container) { w.Image = "no-such-image:1" }, `The engine does not have this image: "no-such-image:1" is not among the engine's images.`},
 		"memory":   {func(w *Container) { w.Memory = "much" }, `This is not an amount of memory: "much" is not an amount such as 512M or 2G; the least is 6M.`},
 	} {

@@ -122,14 +122,13 @@ func plain(s, allowed string) string {
 	return strings.TrimLeft(s, "_.-")
 }
 
-// owner says in a few words to whom an object belongs.
-func owner(labels map[string]string) string {
+// owner says in a few words to whom an object of a type belongs. What only
+// inherited our labels, from an image, is not nxc's.
+func owner(typ string, labels map[string]string) string {
 	switch {
-	case labels[labelDeployment] != "" && labels[labelType] == "docker_image" && labels[labelName] != "":
-		return "somebody's, made from an image of nxc's deployment " + labels[labelName]
-	case labels[labelDeployment] != "" && labels[labelName] != "":
+	case labels[labelDeployment] != "" && labels[labelType] == typ && labels[labelName] != "":
 		return "of nxc's deployment " + labels[labelName]
-	case labels[labelDeployment] != "":
+	case labels[labelDeployment] != "" && labels[labelType] == typ:
 		return "of another configuration of nxc's"
 	case labels["com.docker.compose.project"] != "":
 		return "of the Compose project " + labels["com.docker.compose.project"]
@@ -140,5 +139,5 @@ func owner(labels map[string]string) string {
 // notOurs refuses to touch what an object's record points at.
 func notOurs(kind, name, id string, labels map[string]string) error {
 	return sdk.Error(fmt.Sprintf("The %s %s is not of this deployment", kind, name),
-		fmt.Sprintf("The engine's %s %s (%s) is %s, so it is left alone. If it is yours to remove, remove it with docker, then apply again.", kind, name, id[:min(len(id), 12)], owner(labels)))
+		fmt.Sprintf("The engine's %s %s (%s) is %s, so it is left alone. If it is yours to remove, remove it with docker, then apply again.", kind, name, id[:min(len(id), 12)], owner("docker_"+kind, labels)))
 }

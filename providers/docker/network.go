@@ -107,7 +107,7 @@ func (n networks) refuseDuplicate(ctx context.Context, name string) error {
 	for _, other := range list.Items {
 		if other.Name == name {
 			return sdk.AttributeError("network_name", "The engine has another network of this name",
-				fmt.Sprintf("Network %s (%s) is %s, and is left alone. Choose another network_name, or leave it out.", name, other.ID[:12], owner(other.Labels)))
+				fmt.Sprintf("Network %s (%s) is %s, and is left alone. Choose another network_name, or leave it out.", name, other.ID[:12], owner("docker_network", other.Labels)))
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func (n networks) explain(ctx context.Context, name string, want *Network, err e
 		for _, other := range list.Items {
 			for _, c := range other.IPAM.Config {
 				if c.Subnet.IsValid() && c.Subnet.Overlaps(subnet) {
-					with = fmt.Sprintf("network %s (%s, %s)", other.Name, c.Subnet, owner(other.Labels))
+					with = fmt.Sprintf("network %s (%s, %s)", other.Name, c.Subnet, owner("docker_network", other.Labels))
 				}
 			}
 		}

@@ -44,7 +44,7 @@ func (e *engine) holderOf(ctx context.Context, p Port, except string) string {
 		for _, c := range list.Items {
 			for _, used := range c.Ports {
 				if c.ID != except && int64(used.PublicPort) == p.Host && used.Type == p.Protocol && len(c.Names) > 0 {
-					return fmt.Sprintf("The container %s (%s)", strings.TrimPrefix(c.Names[0], "/"), owner(c.Labels))
+					return fmt.Sprintf("The container %s (%s)", strings.TrimPrefix(c.Names[0], "/"), owner("docker_container", c.Labels))
 				}
 			}
 		}

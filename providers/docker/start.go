@@ -79,7 +79,15 @@ func (c containers) awaitSystemd(ctx context.Context, op sdk.Operation, have *Co
 		}
 	}()
 	last := "nothing"
-	for pause := 30 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+	// Each question costs the engine a process, which many nodes that boot at
+	// once feel; a system needs that long to answer at all.
+	for pause := 200 * time.Millisecond; ; pause = min(pause*3/2, 500*time.Millisecond) {
+		select {
+		case <-ctx.Done():
+			return sdk.Error(fmt.Sprintf("%s did not come up", have.Name),
+				fmt.Sprintf("Waited for its systemd to be running, and it was last seen %q: %s.%s", last, context.Cause(ctx), c.pendingJobs(ctx, have)))
+		case <-time.After(pause):
+		}
 		state, err := c.systemState(ctx, have)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -95,12 +103,6 @@ func (c containers) awaitSystemd(ctx context.Context, op sdk.Operation, have *Co
 			return sdk.Error(fmt.Sprintf("%s is in maintenance mode", have.Name), "Its systemd entered rescue or emergency mode.")
 		case state != "":
 			last = state
-		}
-		select {
-		case <-ctx.Done():
-			return sdk.Error(fmt.Sprintf("%s did not come up", have.Name),
-				fmt.Sprintf("Waited for its systemd to be running, and it was last seen %q: %s.%s", last, context.Cause(ctx), c.pendingJobs(ctx, have)))
-		case <-time.After(pause):
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (v volumes) Create(ctx context.Context, op sdk.Operation, want *Volume) err
 	}
 	if made.Volume.Labels[labelAttempt] != op.Attempt {
 		return sdk.AttributeError("volume_name", "The engine has another volume of this name",
-			fmt.Sprintf("Volume %s is %s, and is left alone. Choose another volume_name, or leave it out.", name, owner(made.Volume.Labels)))
+			fmt.Sprintf("Volume %s is %s, and is left alone. Choose another volume_name, or leave it out.", name, owner("docker_volume", made.Volume.Labels)))
 	}
 	want.observe(made.Volume)
 	return nil
