@@ -1,52 +1,17 @@
 package config
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
-	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plugins/schema"
 )
 
-// owner is the block that a body belongs to, for messages.
-type owner struct {
-	text string
-	at   hcl.Range
-}
-
-// form is a body whose arguments and blocks were matched with a schema. It is
-// made once for a block and filled for each of its instances.
-type form struct {
-	owner
-	fields  []field
-	blocks  []nestedForms
-	unknown bool      // from a dynamic block whose for_each is not known
-	whole   cty.Value // the value, when it is the same for every instance
-}
-
-// field is an attribute of a schema and the expression that gives its value.
-type field struct {
-	*schema.Attribute
-	argument *hcl.Attribute // nil: left out
-	constant cty.Value      // the value, when it is the same for every instance
-	objects  bool           // the type holds objects, whose attributes may be misspelt
-}
-
-// nestedForms are the blocks of one type.
-type nestedForms struct {
-	*schema.NestedBlock
-	forms []*form
-}
-
 // Resource decodes the body of one instance by the schema of its type. What is
-// left out is null, what is not known is unknown, marks are kept.
+// left out is null, what is not known is unknown, marks are kept. The block's
+// preconditions are checked as far as they are known.
 func (e *Evaluator) Resource(r *Resource, x Expansion, key addr.Key, b *schema.Block) (cty.Value, hcl.Diagnostics) {
 	prepared := e.prepare(r, b)
 	if prepared.diags.HasErrors() {
@@ -56,10 +21,13 @@ func (e *Evaluator) Resource(r *Resource, x Expansion, key addr.Key, b *schema.B
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
+	var value cty.Value
 	if prepared.form == nil {
-		return decodeBody(r.Body, b, s, ownerOf(r))
+		value, diags = decodeBody(r.Body, b, s, ownerOf(r))
+	} else {
+		value, diags = prepared.form.fill(s.EvalContext)
 	}
-	value, diags := prepared.form.fill(s.EvalContext)
+	diags = append(diags, checkAll(r.Lifecycle.Preconditions, r.Addr, key, s.EvalContext)...)
 	return value, inFileOrder(diags)
 }
 
@@ -106,275 +74,4 @@ func decodeBody(body hcl.Body, b *schema.Block, s scope, o owner) (cty.Value, hc
 	}
 	value, moreDiags := f.fill(s.EvalContext)
 	return value, inFileOrder(append(diags, moreDiags...))
-}
-
-// newForm matches a body with a schema.
-func newForm(body hcl.Body, b *schema.Block, o owner) (*form, hcl.Diagnostics) {
-	content, diags := body.Content(bodySchema(b))
-	f := &form{owner: o, fields: make([]field, len(b.Attributes))}
-	if partly, ok := body.(interface{ Unknown() bool }); ok {
-		f.unknown = partly.Unknown()
-	}
-	for i := range b.Attributes {
-		a := &b.Attributes[i]
-		argument := content.Attributes[a.Name]
-		f.fields[i] = field{Attribute: a, argument: argument, objects: holdsObjects(a.Type)}
-		if argument == nil && a.Required {
-			diags = append(diags, errorAt(o.at, "Missing argument", "%s needs %q (%s).%s", o.text, a.Name, typeexpr.TypeString(a.Type), afterSpace(a.Doc)))
-		}
-		if argument != nil && a.Computed && !a.Optional && !a.Required {
-			diags = append(diags, errorAt(argument.NameRange, "Decided by the provider", "%q of %s cannot be set: the provider decides it. Remove the line.", a.Name, o.text))
-		}
-	}
-	for i := range b.Blocks {
-		nested, moreDiags := newNestedForms(content.Blocks, &b.Blocks[i], o)
-		diags = append(diags, moreDiags...)
-		f.blocks = append(f.blocks, nested)
-	}
-	return f, diags
-}
-
-// newNestedForms matches the blocks of one type.
-func newNestedForms(blocks hcl.Blocks, n *schema.NestedBlock, o owner) (nestedForms, hcl.Diagnostics) {
-	nested := nestedForms{NestedBlock: n}
-	var diags hcl.Diagnostics
-	var first *hcl.Block
-	for _, block := range blocks {
-		if block.Type != n.Name {
-			continue
-		}
-		if first != nil && n.Nesting == schema.Single {
-			diags = append(diags, errorAt(block.DefRange, "Declared twice", "%s has a second block %q here, and can have one; the first is at %s.", o.text, n.Name, place(first.DefRange)))
-			continue
-		}
-		first = block
-		inner, moreDiags := newForm(block.Body, &n.Block, owner{fmt.Sprintf("block %q of %s", n.Name, o.text), block.DefRange})
-		diags = append(diags, moreDiags...)
-		nested.forms = append(nested.forms, inner)
-	}
-	if first == nil && n.Required {
-		diags = append(diags, errorAt(o.at, "Missing block", "%s needs a block %q.%s", o.text, n.Name, afterSpace(n.Block.Doc)))
-	}
-	return nested, diags
-}
-
-func bodySchema(b *schema.Block) *hcl.BodySchema {
-	s := &hcl.BodySchema{
-		Attributes: make([]hcl.AttributeSchema, len(b.Attributes)),
-		Blocks:     make([]hcl.BlockHeaderSchema, len(b.Blocks)),
-	}
-	for i := range b.Attributes {
-		s.Attributes[i].Name = b.Attributes[i].Name
-	}
-	for i := range b.Blocks {
-		s.Blocks[i].Type = b.Blocks[i].Name
-	}
-	return s
-}
-
-// freeze evaluates what has the same value for every instance.
-func (f *form) freeze(ctx *hcl.EvalContext) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	all := true
-	for i := range f.fields {
-		field := &f.fields[i]
-		if field.argument != nil && variesByInstance(field.argument.Expr) {
-			all = false
-			continue
-		}
-		value, moreDiags := field.evaluate(ctx, f.owner)
-		diags = append(diags, moreDiags...)
-		field.constant = value
-	}
-	for _, nested := range f.blocks {
-		for _, inner := range nested.forms {
-			diags = append(diags, inner.freeze(ctx)...)
-			all = all && inner.whole != cty.NilVal
-		}
-	}
-	if all && !diags.HasErrors() {
-		f.whole, diags = f.fill(ctx)
-	}
-	return diags
-}
-
-// variesByInstance reports whether an expression uses each or count.
-func variesByInstance(expr hcl.Expression) bool {
-	return slices.ContainsFunc(expr.Variables(), func(t hcl.Traversal) bool {
-		return t.RootName() == "each" || t.RootName() == "count"
-	})
-}
-
-// fill evaluates the form for one instance.
-func (f *form) fill(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if f.whole != cty.NilVal {
-		return f.whole, nil
-	}
-	var diags hcl.Diagnostics
-	values := make(map[string]cty.Value, len(f.fields)+len(f.blocks))
-	for i := range f.fields {
-		value, moreDiags := f.fields[i].evaluate(ctx, f.owner)
-		diags = append(diags, moreDiags...)
-		values[f.fields[i].Name] = value
-	}
-	for _, nested := range f.blocks {
-		value, moreDiags := nested.fill(ctx)
-		diags = append(diags, moreDiags...)
-		values[nested.Name] = value
-	}
-	return cty.ObjectVal(values), diags
-}
-
-// fill evaluates the blocks of one type.
-func (n nestedForms) fill(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	typ := n.Block.Type().WithoutOptionalAttributesDeep()
-	var diags hcl.Diagnostics
-	values := make([]cty.Value, len(n.forms))
-	for i, inner := range n.forms {
-		if inner.unknown && n.Nesting == schema.List {
-			return cty.UnknownVal(cty.List(typ)), diags
-		}
-		value, moreDiags := inner.fill(ctx)
-		diags = append(diags, moreDiags...)
-		values[i] = value
-	}
-	switch {
-	case n.Nesting == schema.Single && len(values) == 0:
-		return cty.NullVal(typ), diags
-	case n.Nesting == schema.Single:
-		return values[0], diags
-	case len(values) == 0:
-		return cty.ListValEmpty(typ), diags
-	}
-	if unified, _ := convert.UnifyUnsafe(typesOf(values)); unified != cty.NilType {
-		for i := range values {
-			values[i], _ = convert.Convert(values[i], unified)
-		}
-		return cty.ListVal(values), diags
-	}
-	diags = append(diags, errorAt(n.forms[0].at, "Different types", "The %q blocks hold values of different types; they must agree.", n.Name))
-	return cty.UnknownVal(cty.List(typ)), diags
-}
-
-func typesOf(values []cty.Value) []cty.Type {
-	types := make([]cty.Type, len(values))
-	for i, v := range values {
-		types[i] = v.Type()
-	}
-	return types
-}
-
-// evaluate returns the value of one attribute, of its type.
-func (f *field) evaluate(ctx *hcl.EvalContext, o owner) (cty.Value, hcl.Diagnostics) {
-	if f.constant != cty.NilVal {
-		return f.constant, nil
-	}
-	typ := f.Type.WithoutOptionalAttributesDeep()
-	if f.argument == nil {
-		return cty.NullVal(typ), nil
-	}
-	value, diags := evaluate(f.argument.Expr, ctx)
-	if diags.HasErrors() {
-		return cty.UnknownVal(typ), diags
-	}
-	if f.objects {
-		diags = append(diags, misspelt(f.argument.Expr, value.Type(), f.Type, f.Name)...)
-	}
-	converted, err := convert.Convert(value, f.Type)
-	if err != nil {
-		return cty.UnknownVal(typ), append(diags, f.wrongType(err, value, o))
-	}
-	if f.Required && converted.IsNull() {
-		diags = append(diags, errorAt(f.argument.Expr.Range(), "Missing argument", "%s needs %q (%s), and this is null.%s", o.text, f.Name, typeexpr.TypeString(f.Type), afterSpace(f.Doc)))
-	}
-	return converted, diags
-}
-
-// wrongType points at the part of an expression that has the wrong type.
-func (f *field) wrongType(err error, value cty.Value, o owner) *hcl.Diagnostic {
-	path, part, want := blame(value, f.Type)
-	if len(path) > 0 {
-		return errorAt(rangeInside(f.argument.Expr, path), "Wrong type", "%s%s of %s must be %s; this is %s.", f.Name, pathText(path), o.text, article(typeexpr.TypeString(want)), typeName(part))
-	}
-	return errorAt(f.argument.Expr.Range(), "Wrong type", "%q of %s must be %s; this is %s%s.", f.Name, o.text, article(typeexpr.TypeString(f.Type)), typeName(value), reason(err))
-}
-
-// blame finds the innermost part of a value that cannot be converted, and what
-// it should have been.
-func blame(value cty.Value, want cty.Type) (cty.Path, cty.Value, cty.Type) {
-	value, _ = value.Unmark()
-	if value.IsNull() || !value.IsKnown() || !value.CanIterateElements() {
-		return nil, value, want
-	}
-	for key, element := range value.Elements() {
-		inner, step := want, cty.PathStep(cty.IndexStep{Key: key})
-		switch {
-		case want.IsCollectionType():
-			inner = want.ElementType()
-		case want.IsObjectType() && key.Type() == cty.String && want.HasAttribute(key.AsString()):
-			inner, step = want.AttributeType(key.AsString()), cty.GetAttrStep{Name: key.AsString()}
-		default:
-			continue
-		}
-		if _, err := convert.Convert(element, inner); err != nil {
-			path, part, wanted := blame(element, inner)
-			return append(cty.Path{step}, path...), part, wanted
-		}
-	}
-	return nil, value, want
-}
-
-// holdsObjects reports whether a type has objects in it.
-func holdsObjects(typ cty.Type) bool {
-	switch {
-	case typ.IsObjectType():
-		return true
-	case typ.IsCollectionType():
-		return holdsObjects(typ.ElementType())
-	case typ.IsTupleType():
-		return slices.ContainsFunc(typ.TupleElementTypes(), holdsObjects)
-	default:
-		return false
-	}
-}
-
-// misspelt reports attributes of objects that the wanted type does not have; a
-// conversion would drop them without a word.
-func misspelt(expr hcl.Expression, have, want cty.Type, what string) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	var compare func(have, want cty.Type, path cty.Path)
-	compare = func(have, want cty.Type, path cty.Path) {
-		switch {
-		case want.IsObjectType() && have.IsObjectType():
-			wanted := slices.Sorted(maps.Keys(want.AttributeTypes()))
-			for _, name := range slices.Sorted(maps.Keys(have.AttributeTypes())) {
-				inner := path.Copy().GetAttr(name)
-				if want.HasAttribute(name) {
-					compare(have.AttributeType(name), want.AttributeType(name), inner)
-					continue
-				}
-				diags = append(diags, errorAt(rangeInside(expr, inner), "Unknown attribute", "%s%s has no %q; it has %s.%s", what, pathText(path), name, listed(wanted), DidYouMean(name, wanted)))
-			}
-		case want.IsCollectionType() && have.IsCollectionType():
-			compare(have.ElementType(), want.ElementType(), path)
-		case want.IsMapType() && have.IsObjectType():
-			for _, name := range slices.Sorted(maps.Keys(have.AttributeTypes())) {
-				compare(have.AttributeType(name), want.ElementType(), path.Copy().Index(cty.StringVal(name)))
-			}
-		case want.IsCollectionType() && have.IsTupleType():
-			for i, element := range have.TupleElementTypes() {
-				compare(element, want.ElementType(), path.Copy().IndexInt(i))
-			}
-		}
-	}
-	compare(have, want, nil)
-	return diags
-}
-
-// afterSpace returns text with a space in front, or nothing.
-func afterSpace(text string) string {
-	if text == "" {
-		return ""
-	}
-	return " " + text
 }

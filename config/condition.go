@@ -5,8 +5,36 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/internal/marks"
 )
+
+// Postconditions checks the postconditions of one instance, whose object is self.
+func (e *Evaluator) Postconditions(r *Resource, x Expansion, key addr.Key, self cty.Value) hcl.Diagnostics {
+	if len(r.Lifecycle.Postconditions) == 0 {
+		return nil
+	}
+	s, diags := e.scope(entity{kind: blockEntity, block: r.Addr})
+	if diags.HasErrors() {
+		return diags
+	}
+	if s, diags = e.instanceScope(r, x, key, s); diags.HasErrors() {
+		return diags
+	}
+	ctx := s.NewChild()
+	ctx.Variables = map[string]cty.Value{"self": self}
+	return checkAll(r.Lifecycle.Postconditions, r.Addr, key, ctx)
+}
+
+// checkAll checks conditions of one instance.
+func checkAll(conditions []Condition, block addr.Instance, key addr.Key, ctx *hcl.EvalContext) hcl.Diagnostics {
+	block.Key = key
+	var diags hcl.Diagnostics
+	for _, condition := range conditions {
+		diags = append(diags, condition.check(ctx, "Condition of "+block.String(), condition.Condition.Range())...)
+	}
+	return diags
+}
 
 // check evaluates a condition. One that is not known yet holds for now.
 // subject is what is wrong when it does not hold.

@@ -34,6 +34,11 @@ type Config struct {
 	Resources       []*Resource // managed and data, sorted by address
 	Compositions    map[string]*Composition
 
+	// Version and Workspace are what nxc.version and nxc.workspace give.
+	// Whoever evaluates sets them.
+	Version   string
+	Workspace string
+
 	// Files holds the source of everything that a diagnostic may point at, by
 	// the name that its ranges carry. Inputs adds to it.
 	Files map[string]*hcl.File

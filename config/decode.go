@@ -157,7 +157,7 @@ func (d *decoder) provider(b *hcl.Block) {
 func (d *decoder) locals(b *hcl.Block) {
 	attrs, diags := b.Body.JustAttributes()
 	d.diags = append(d.diags, diags...)
-	for _, attr := range inOrder(attrs) {
+	for _, attr := range sortedAttributes(attrs) {
 		if d.declare("local."+attr.Name, attr.NameRange) {
 			d.config.Locals[attr.Name] = &Local{Name: attr.Name, Expr: attr.Expr, DeclRange: attr.Range}
 		}

@@ -15,11 +15,6 @@ import (
 // any more; what is not known yet may become known. It may be used by several
 // goroutines at once.
 type Evaluator struct {
-	// Version and Workspace are what nxc.version and nxc.workspace give. Set
-	// them before the first use.
-	Version   string
-	Workspace string
-
 	config *Config
 	inputs cty.Value // an object
 	values func(block addr.Instance) (cty.Value, bool)
@@ -44,19 +39,19 @@ type scope struct {
 	settled bool // all values are there, so that results may be kept
 }
 
-// scope collects what the expressions of an entity refer to.
+// scope collects what the expressions in the body of an entity refer to.
 func (e *Evaluator) scope(from entity) (scope, hcl.Diagnostics) {
-	return e.collect(e.config.references[from], nil)
+	return e.collect(e.config.references[from], inBody, nil)
 }
 
-// collect makes a scope of references. selected is the deployment that
-// composition.NAME.node speaks of.
-func (e *Evaluator) collect(refs []reference, selected *addr.Deployment) (scope, hcl.Diagnostics) {
+// collect makes a scope of the references in one part of an entity. selected
+// is the deployment that composition.NAME.node speaks of.
+func (e *Evaluator) collect(refs []reference, part use, selected *addr.Deployment) (scope, hcl.Diagnostics) {
 	s := scope{EvalContext: &hcl.EvalContext{Functions: e.config.functions}, settled: true}
 	var diags hcl.Diagnostics
 	tree := branch{}
 	for _, ref := range refs {
-		if ref.order {
+		if ref.use != part {
 			continue
 		}
 		switch ref.kind {
@@ -84,7 +79,7 @@ func (e *Evaluator) collect(refs []reference, selected *addr.Deployment) (scope,
 			tree["path"] = leaf(cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(".")}))
 		case toNxc:
 			tree["nxc"] = leaf(cty.ObjectVal(map[string]cty.Value{
-				"version": cty.StringVal(e.Version), "workspace": cty.StringVal(e.Workspace),
+				"version": cty.StringVal(e.config.Version), "workspace": cty.StringVal(e.config.Workspace),
 			}))
 		}
 	}

@@ -47,7 +47,7 @@ func (e *Evaluator) Expand(r *Resource) (Expansion, hcl.Diagnostics) {
 	if known, ok := e.repeats.Load(r); ok {
 		return known.(repeat).expansion, known.(repeat).diags
 	}
-	scope, diags := e.collect(e.config.references[entity{kind: blockEntity, block: r.Addr}], nil)
+	scope, diags := e.collect(e.config.references[entity{kind: blockEntity, block: r.Addr}], inRepetition, nil)
 	var x repeat
 	switch {
 	case diags.HasErrors():

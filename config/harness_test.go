@@ -127,8 +127,8 @@ func (w *world) run(o config.InputOptions, flavours []string) map[string]cty.Val
 	levels, diags := w.Levels(selection)
 	w.diags = append(w.diags, diags...)
 	w.diags = append(w.diags, w.CheckUnselected(selection, func(addr.Instance) bool { return false })...)
+	w.Version, w.Workspace = "0.1.0", "default"
 	e := w.Evaluator(inputs, w.value)
-	e.Version, e.Workspace = "0.1.0", "default"
 	for _, name := range slices.Sorted(maps.Keys(w.Providers)) {
 		if b := schemas["provider "+w.Providers[name].Name]; b != nil {
 			_, diags := e.Provider(w.Providers[name], b)
@@ -176,7 +176,6 @@ func (w *world) resource(e *config.Evaluator, r *config.Resource) {
 	for _, key := range x.Keys {
 		v, diags := e.Resource(r, x, key, b)
 		w.diags = append(w.diags, diags...)
-		w.diags = append(w.diags, e.Preconditions(r, x, key)...)
 		if !diags.HasErrors() {
 			v = w.computed(r.Addr.String()+key.String(), v, b)
 			w.diags = append(w.diags, e.Postconditions(r, x, key, v)...)

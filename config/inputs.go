@@ -163,7 +163,7 @@ func (in *collector) file(path string) {
 	}
 	attrs, diags := file.Body.JustAttributes()
 	in.diags = append(in.diags, diags...)
-	for _, attr := range inOrder(attrs) {
+	for _, attr := range sortedAttributes(attrs) {
 		if in.Variables[attr.Name] == nil {
 			in.diags = append(in.diags, errorAt(attr.NameRange, "Unknown variable", "No block declares a variable %q.%s", attr.Name, in.orDeclare(attr.Name)))
 			continue

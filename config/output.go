@@ -11,7 +11,7 @@ import (
 // Output evaluates an output. selected is the deployment that it is kept for,
 // which o.Composition asks for; nil for an output of the top level.
 func (e *Evaluator) Output(o *Output, selected *addr.Deployment) (cty.Value, hcl.Diagnostics) {
-	scope, diags := e.collect(e.config.references[entity{kind: outputEntity, name: o.Name}], selected)
+	scope, diags := e.collect(e.config.references[entity{kind: outputEntity, name: o.Name}], inBody, selected)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
@@ -29,38 +29,4 @@ func (e *Evaluator) Output(o *Output, selected *addr.Deployment) (cty.Value, hcl
 	default:
 		return value, diags
 	}
-}
-
-// Preconditions checks the preconditions of one instance, before it is changed.
-func (e *Evaluator) Preconditions(r *Resource, x Expansion, key addr.Key) hcl.Diagnostics {
-	return e.conditions(r, x, key, r.Lifecycle.Preconditions, cty.NilVal)
-}
-
-// Postconditions checks the postconditions of one instance, whose object is self.
-func (e *Evaluator) Postconditions(r *Resource, x Expansion, key addr.Key, self cty.Value) hcl.Diagnostics {
-	return e.conditions(r, x, key, r.Lifecycle.Postconditions, self)
-}
-
-func (e *Evaluator) conditions(r *Resource, x Expansion, key addr.Key, conditions []Condition, self cty.Value) hcl.Diagnostics {
-	if len(conditions) == 0 {
-		return nil
-	}
-	s, diags := e.scope(entity{kind: blockEntity, block: r.Addr})
-	if diags.HasErrors() {
-		return diags
-	}
-	if s, diags = e.instanceScope(r, x, key, s); diags.HasErrors() {
-		return diags
-	}
-	ctx := s.NewChild()
-	ctx.Variables = map[string]cty.Value{}
-	if self != cty.NilVal {
-		ctx.Variables["self"] = self
-	}
-	instance := r.Addr
-	instance.Key = key
-	for _, condition := range conditions {
-		diags = append(diags, condition.check(ctx, "Condition of "+instance.String(), condition.Condition.Range())...)
-	}
-	return diags
 }

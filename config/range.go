@@ -14,14 +14,14 @@ import (
 // configuration has no such block.
 func (c *Config) RangeOf(a addr.Instance, path cty.Path) *hcl.Range {
 	if r := c.Resource(a); r != nil {
-		return inBody(r.Body, path, r.DeclRange).Ptr()
+		return rangeInBody(r.Body, path, r.DeclRange).Ptr()
 	}
 	_, f := c.Deployment(a.Deployment)
 	switch {
 	case f == nil:
 		return nil
 	case a.Type == "":
-		return inBody(f.Body, path, f.DeclRange).Ptr()
+		return rangeInBody(f.Body, path, f.DeclRange).Ptr()
 	default:
 		return f.DeclRange.Ptr() // a resource that the expansion made is written nowhere
 	}
@@ -34,11 +34,11 @@ func (c *Config) ProviderRange(configuration string, path cty.Path) *hcl.Range {
 	if !ok {
 		return nil
 	}
-	return inBody(p.Body, path, p.DeclRange).Ptr()
+	return rangeInBody(p.Body, path, p.DeclRange).Ptr()
 }
 
-// inBody finds the argument or block that path leads to.
-func inBody(body hcl.Body, path cty.Path, header hcl.Range) hcl.Range {
+// rangeInBody finds the argument or block that path leads to.
+func rangeInBody(body hcl.Body, path cty.Path, header hcl.Range) hcl.Range {
 	if len(path) == 0 {
 		return header
 	}
@@ -71,7 +71,7 @@ func inBody(body hcl.Body, path cty.Path, header hcl.Range) hcl.Range {
 			continue
 		}
 		if index == 0 {
-			return inBody(block.Body, rest, block.DefRange())
+			return rangeInBody(block.Body, rest, block.DefRange())
 		}
 		index--
 	}

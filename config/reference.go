@@ -32,8 +32,17 @@ type reference struct {
 	block     addr.Instance // of the resource or deployment
 	rest      hcl.Traversal // what follows
 	traversal hcl.Traversal // the whole
-	order     bool          // from depends_on: it orders, and has no value
+	use       use
 }
+
+// use tells in which part of a block a reference stands.
+type use uint8
+
+const (
+	inBody       use = iota
+	inRepetition     // count or for_each: evaluated once for all instances
+	inOrder          // depends_on: it orders, and has no value
+)
 
 func (r reference) subject() hcl.Range { return r.traversal.SourceRange() }
 

@@ -14,6 +14,7 @@ import (
 // surroundings says what an expression may refer to because of where it stands.
 type surroundings struct {
 	what            string // "an output", for messages
+	use             use
 	each, count     bool
 	selected        bool   // composition.NAME.node
 	self            bool   // in a postcondition
@@ -63,10 +64,10 @@ func (r *resolver) variable(v *Variable) {
 func (r *resolver) resource(b *Resource) {
 	self := entity{kind: blockEntity, block: b.Addr}
 	if b.Count != nil {
-		r.expressions(self, &surroundings{what: "count"}, b.Count)
+		r.expressions(self, &surroundings{what: "count", use: inRepetition}, b.Count)
 	}
 	if b.ForEach != nil {
-		r.expressions(self, &surroundings{what: "for_each"}, b.ForEach)
+		r.expressions(self, &surroundings{what: "for_each", use: inRepetition}, b.ForEach)
 	}
 	in := surroundings{what: "a resource", each: b.ForEach != nil, count: b.Count != nil}
 	r.traversals(self, &in, bodyTraversals(b.Body))
@@ -130,6 +131,7 @@ func (r *resolver) traversals(from entity, in *surroundings, ts []hcl.Traversal)
 			r.diags = append(r.diags, diag)
 			continue
 		}
+		ref.use = in.use
 		r.references[from] = append(r.references[from], ref)
 	}
 }
@@ -151,7 +153,7 @@ func (r *resolver) orders(from entity, ts []hcl.Traversal) {
 			r.diags = append(r.diags, diag)
 			continue
 		}
-		ref.order = true
+		ref.use = inOrder
 		r.references[from] = append(r.references[from], ref)
 	}
 }

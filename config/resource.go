@@ -214,8 +214,8 @@ func names(t hcl.Traversal) ([]string, bool) {
 	return all, true
 }
 
-// inOrder returns attributes as they stand in the file.
-func inOrder(attrs hcl.Attributes) []*hcl.Attribute {
+// sortedAttributes returns attributes as they stand in the file.
+func sortedAttributes(attrs hcl.Attributes) []*hcl.Attribute {
 	all := make([]*hcl.Attribute, 0, len(attrs))
 	for _, attr := range attrs {
 		all = append(all, attr)

@@ -86,7 +86,7 @@ func genericTraversals(body hcl.Body) []hcl.Traversal {
 		collectIterators(dynamic.Expr, iterators)
 	}
 	var all []hcl.Traversal
-	for _, attr := range inOrder(attrs) {
+	for _, attr := range sortedAttributes(attrs) {
 		for _, t := range attr.Expr.Variables() {
 			if !iterators[t.RootName()] {
 				all = append(all, t)
