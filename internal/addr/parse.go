@@ -24,6 +24,13 @@ func quote(s string) string {
 
 // Parse reads an address as Instance.String writes it.
 func Parse(s string) (Instance, error) {
+	if a, ok := parsePlain(s); ok {
+		return a, nil
+	}
+	return parseExpression(s)
+}
+
+func parseExpression(s string) (Instance, error) {
 	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		return Instance{}, fmt.Errorf("%q is not an address: %s", s, diags[0].Detail)
