@@ -307,6 +307,28 @@ func TestInputsPrecedence(t *testing.T) {
 	}
 }
 
+func TestSensitiveInputsAreNotShown(t *testing.T) {
+	folder(t, map[string]string{
+		"main.nxc.hcl": "variable \"token\" {\n  type      = map(number)\n  sensitive = true\n}",
+		"type.hcl":     `token = { a = "hunter2" }`,
+		"refers.hcl":   "token = hunter2",
+		"call.hcl":     "token = upper(\"hunter2\")",
+	})
+	for _, argument := range []config.InputArgument{
+		{Text: `token={a="hunter2"}`}, {Text: "token=hunter2"}, {Text: `token="hunter2`},
+		{File: true, Text: "type.hcl"}, {File: true, Text: "refers.hcl"}, {File: true, Text: "call.hcl"},
+	} {
+		c, diags := config.Load(".")
+		if diags.HasErrors() {
+			t.Fatal(render(c, diags))
+		}
+		_, diags = c.Inputs(config.InputOptions{Arguments: []config.InputArgument{argument}})
+		if got := render(c, diags); !diags.HasErrors() || strings.Contains(got, "hunter2") {
+			t.Errorf("%s: got:\n%s", argument.Text, got)
+		}
+	}
+}
+
 func TestComposition(t *testing.T) {
 	folder(t, map[string]string{
 		"main.nxc.hcl": `

@@ -138,14 +138,16 @@ func (in *collector) text(v *Variable, text, from string) {
 		return
 	}
 	name := "<" + from + ">"
-	in.Files[name] = &hcl.File{Bytes: []byte(text), Body: hcl.EmptyBody()}
+	if !v.Sensitive { // otherwise a message would show its source
+		in.Files[name] = &hcl.File{Bytes: []byte(text), Body: hcl.EmptyBody()}
+	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
 	if diags.HasErrors() {
 		in.diags = append(in.diags, diags...)
 		in.given[v.Name] = input{value: cty.DynamicVal, from: from}
 		return
 	}
-	in.expression(v.Name, expr, from)
+	in.expression(v, expr, from)
 }
 
 // file reads the attributes of a file of variables.
@@ -164,28 +166,37 @@ func (in *collector) file(path string) {
 	attrs, diags := file.Body.JustAttributes()
 	in.diags = append(in.diags, diags...)
 	for _, attr := range sortedAttributes(attrs) {
-		if in.Variables[attr.Name] == nil {
+		v := in.Variables[attr.Name]
+		if v == nil {
 			in.diags = append(in.diags, errorAt(attr.NameRange, "Unknown variable", "No block declares a variable %q.%s", attr.Name, in.orDeclare(attr.Name)))
 			continue
 		}
-		in.expression(attr.Name, attr.Expr, path)
+		in.expression(v, attr.Expr, path)
 	}
 }
 
-// expression takes a value that must be written out.
-func (in *collector) expression(name string, expr hcl.Expression, from string) {
-	r := expr.Range()
-	given := input{value: cty.DynamicVal, from: from, at: &r}
-	if refs := expr.Variables(); len(refs) > 0 {
-		in.diags = append(in.diags, errorAt(refs[0].SourceRange(), "Not a literal", "The value of var.%s cannot refer to %s. A string stands in quotes.", name, spell(refs[0])))
-	} else {
-		value, diags := expr.Value(nil)
-		in.diags = append(in.diags, diags...)
-		if !diags.HasErrors() {
-			given.value = value
-		}
+// expression takes a value that must be written out. A message about a
+// sensitive one has no place, so that the line is not shown.
+func (in *collector) expression(v *Variable, expr hcl.Expression, from string) {
+	given := input{value: cty.DynamicVal, from: from}
+	if !v.Sensitive {
+		given.at = expr.Range().Ptr()
 	}
-	in.given[name] = given
+	value, diags := expr.Value(nil)
+	refs := expr.Variables()
+	switch {
+	case len(refs) > 0 && v.Sensitive:
+		in.wrong(given, "Not a literal", "The value that %s gives var.%s refers to something. It must be written out; a string stands in quotes.", from, v.Name)
+	case len(refs) > 0:
+		in.diags = append(in.diags, errorAt(refs[0].SourceRange(), "Not a literal", "The value of var.%s cannot refer to %s. A string stands in quotes.", v.Name, spell(refs[0])))
+	case diags.HasErrors() && v.Sensitive:
+		in.wrong(given, "No value", "The value that %s gives var.%s cannot be evaluated.", from, v.Name)
+	case diags.HasErrors():
+		in.diags = append(in.diags, diags...)
+	default:
+		given.value = value
+	}
+	in.given[v.Name] = given
 }
 
 // value returns the value of one variable, of its type.
@@ -195,10 +206,10 @@ func (in *collector) value(v *Variable) cty.Value {
 		converted, err := v.convert(given.value)
 		switch {
 		case err != nil:
-			in.wrong(v, given, "Wrong type", "var.%s must be %s, and what %s gives is not%s.", v.Name, article(v.TypeText()), given.from, reason(err))
+			in.wrong(given, "Wrong type", "var.%s must be %s, and what %s gives is not%s.", v.Name, article(v.TypeText()), given.from, reason(err))
 			converted = cty.UnknownVal(v.valueType())
 		case converted.IsNull() && !v.Nullable && v.Required():
-			in.wrong(v, given, "Null not allowed", "var.%s must have a value; %s gives null.", v.Name, given.from)
+			in.wrong(given, "Null not allowed", "var.%s must have a value; %s gives null.", v.Name, given.from)
 		case converted.IsNull() && !v.Nullable:
 			converted = v.Default
 		}
@@ -213,9 +224,8 @@ func (in *collector) value(v *Variable) cty.Value {
 	return value
 }
 
-// wrong reports a value where it stands, or without a place. It never shows
-// the value, which may be sensitive.
-func (in *collector) wrong(v *Variable, given input, summary, format string, args ...any) {
+// wrong reports a value where it stands, or without a place.
+func (in *collector) wrong(given input, summary, format string, args ...any) {
 	diag := failure(summary, format, args...)[0]
 	diag.Subject = given.at
 	in.diags = append(in.diags, diag)
