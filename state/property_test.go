@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 	"pgregory.net/rapid"
 
 	"github.com/nixos-compose/nxc/internal/addr"
@@ -137,6 +138,124 @@ func TestAnyStateSharesNothingThatChanges(t *testing.T) {
 			t.Fatalf("taking every deployment makes the other state (%v):\n%s\n%s", err, got, want)
 		}
 	})
+}
+
+// anyType draws a type that an attribute may have, three deep at most.
+func anyType(t *rapid.T, depth int) cty.Type {
+	kinds := []string{"string", "number", "bool", "any"}
+	if depth > 0 {
+		kinds = append(kinds, "list", "set", "map", "object", "tuple")
+	}
+	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
+	case "string":
+		return cty.String
+	case "number":
+		return cty.Number
+	case "bool":
+		return cty.Bool
+	case "list":
+		return cty.List(anyElement(t, depth))
+	case "set":
+		return cty.Set(anyElement(t, depth))
+	case "map":
+		return cty.Map(anyElement(t, depth))
+	case "object":
+		return cty.Object(map[string]cty.Type{"a": anyType(t, depth-1), "b": anyType(t, depth-1)})
+	case "tuple":
+		return cty.Tuple([]cty.Type{anyType(t, depth-1)})
+	}
+	return cty.DynamicPseudoType
+}
+
+func anyElement(t *rapid.T, depth int) cty.Type {
+	for {
+		if e := anyType(t, depth-1); !e.HasDynamicTypes() {
+			return e
+		}
+	}
+}
+
+// anyValue draws a value of a type.
+func anyValue(t *rapid.T, of cty.Type) cty.Value {
+	if rapid.IntRange(0, 5).Draw(t, "null") == 0 {
+		return cty.NullVal(of)
+	}
+	some := func(e cty.Type) []cty.Value {
+		var all []cty.Value
+		for range rapid.IntRange(0, 3).Draw(t, "length") {
+			all = append(all, anyValue(t, e))
+		}
+		return all
+	}
+	switch {
+	case of == cty.String:
+		return cty.StringVal(anyText.Draw(t, "text"))
+	case of == cty.Number:
+		return cty.NumberFloatVal(float64(rapid.Int32().Draw(t, "number")) / 8)
+	case of == cty.Bool:
+		return cty.BoolVal(rapid.Bool().Draw(t, "bool"))
+	case of == cty.DynamicPseudoType:
+		return anyValue(t, anyElement(t, 2))
+	case of.IsListType():
+		if all := some(of.ElementType()); len(all) > 0 {
+			return cty.ListVal(all)
+		}
+		return cty.ListValEmpty(of.ElementType())
+	case of.IsSetType():
+		if all := some(of.ElementType()); len(all) > 0 {
+			return cty.SetVal(all)
+		}
+		return cty.SetValEmpty(of.ElementType())
+	case of.IsMapType():
+		all := map[string]cty.Value{}
+		for _, v := range some(of.ElementType()) {
+			all[anyText.Draw(t, "key")] = v
+		}
+		if len(all) > 0 {
+			return cty.MapVal(all)
+		}
+		return cty.MapValEmpty(of.ElementType())
+	case of.IsTupleType():
+		return cty.TupleVal([]cty.Value{anyValue(t, of.TupleElementType(0))})
+	}
+	return cty.ObjectVal(map[string]cty.Value{"a": anyValue(t, of.AttributeType("a")), "b": anyValue(t, of.AttributeType("b"))})
+}
+
+// TestAnyObjectRoundTrips records an object and reads it back, and reads it as
+// cty itself does.
+func TestAnyObjectRoundTrips(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		types := map[string]cty.Type{"x": anyType(t, 3), "y": anyType(t, 3), "z": cty.String}
+		want := cty.ObjectVal(map[string]cty.Value{"x": anyValue(t, types["x"]), "y": anyValue(t, types["y"]), "z": anyValue(t, cty.String)})
+		i := Incarnation{}
+		err := i.SetObject(want, Split{Type: cty.Object(types), Computed: func(name string) bool { return name == "y" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := i.Object(cty.Object(types))
+		if err != nil {
+			t.Fatalf("%v in %s", err, i.JSON())
+		}
+		same, err := ctyjson.Unmarshal(i.JSON(), cty.Object(types))
+		if err != nil || !got.RawEquals(same) {
+			t.Fatalf("cty reads %#v, %v\nwe read  %#v", same, err, got)
+		}
+		if !got.RawEquals(normalNulls(want, cty.Object(types))) {
+			t.Fatalf("got %#v\nwant %#v", got, want)
+		}
+	})
+}
+
+// normalNulls gives null attributes the schema's type: what stood there for a
+// null of a type left open is not recorded.
+func normalNulls(v cty.Value, t cty.Type) cty.Value {
+	all := v.AsValueMap()
+	for name, e := range all {
+		if e.IsNull() {
+			all[name] = cty.NullVal(t.AttributeType(name))
+		}
+	}
+	return cty.ObjectVal(all)
 }
 
 // TestGitMergesAnyChanges lets two people change, remove or replace different

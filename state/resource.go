@@ -171,14 +171,6 @@ func marshalObject(v cty.Value, t cty.Type, keep func(string) bool) (json.RawMes
 	return canonical(out.Bytes())
 }
 
-func unmarshalObject(t cty.Type, asked, observed json.RawMessage) (cty.Value, error) {
-	v, err := ctyjson.Unmarshal(joinObjects(asked, observed), t)
-	if err != nil {
-		return cty.NilVal, fmt.Errorf("the recorded object does not fit its schema: %w", err)
-	}
-	return v, nil
-}
-
 // joinObjects makes one JSON object of two that share no member.
 func joinObjects(a, b json.RawMessage) json.RawMessage {
 	switch {
