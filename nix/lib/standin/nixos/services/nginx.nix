@@ -30,9 +30,9 @@ let
       extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of the location."; };
     };
   };
-  virtualHost = types.submodule ({ name, ... }: {
+  virtualHost = types.submodule {
     options = {
-      serverName = mkOption { type = types.nullOr types.str; default = name; description = "The site's name."; };
+      serverName = mkOption { type = types.nullOr types.str; default = null; description = "The site's name; by default its attribute's."; };
       serverAliases = mkOption { type = types.listOf types.str; default = [ ]; description = "Other names."; };
       listen = mkOption { type = types.listOf listen; default = [ ]; description = "Addresses and ports."; };
       listenAddresses = mkOption { type = types.listOf types.str; default = [ ]; description = "Addresses."; };
@@ -53,7 +53,7 @@ let
       basicAuthFile = mkOption { type = types.nullOr types.path; default = null; description = "File of names and passwords."; };
       extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of the server."; };
     };
-  });
+  };
 
   proxyHeaders = ''
     proxy_set_header Host $host;
@@ -91,11 +91,11 @@ let
     "listen ${optionalString (l.addr != "") "${l.addr}${optionalString (l.port != null) ":"}"}${optionalString (l.port != null) (toString l.port)}"
     + optionalString host.default " default_server" + optionalString l.ssl " ssl"
     + concatMapStrings (p: " ${p}") l.extraParameters + ";\n";
-  names = host: lib.concatStringsSep " " (lib.optional (host.serverName != null) host.serverName ++ host.serverAliases);
-  hostText = host: ''
+  names = name: host: lib.concatStringsSep " " ([ (if host.serverName != null then host.serverName else name) ] ++ host.serverAliases);
+  hostText = name: host: ''
     server {
       ${concatMapStrings (listenText host) (listensOf host)}
-      server_name ${names host};
+      server_name ${names name host};
       ${line "root" host.root}${line "ssl_certificate" host.sslCertificate}${line "ssl_certificate_key" host.sslCertificateKey}
       ${auth host}
       ${optionalString host.forceSSL ''if ($scheme != "https") { return 301 https://$host$request_uri; }''}
@@ -138,7 +138,7 @@ let
           ${u.extraConfig}
         }
       '') cfg.upstreams)}
-      ${concatMapStrings hostText (lib.attrValues cfg.virtualHosts)}
+      ${concatStringsSep "" (mapAttrsToList hostText cfg.virtualHosts)}
       ${optionalString cfg.statusPage ''
         server {
           listen 127.0.0.1:80;

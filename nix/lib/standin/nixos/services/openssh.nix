@@ -36,6 +36,7 @@ in
     (mkIf cfg.enable {
       users.users.sshd = { isSystemUser = true; group = "sshd"; description = "SSH privilege separation user"; home = "/run/sshd"; };
       users.groups.sshd = { };
+      networking.firewall.allowedTCPPorts = lib.optionals cfg.openFirewall cfg.ports;
       services.openssh.authorizedKeysFiles = [ "%h/.ssh/authorized_keys" "/etc/ssh/authorized_keys.d/%u" ];
       services.openssh.settings = {
         PermitRootLogin = lib.mkDefault (if cfg.permitRootLogin == null then "prohibit-password" else cfg.permitRootLogin);
