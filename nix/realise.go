@@ -86,6 +86,7 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 		return err
 	}
 	settings := r.settings.parallel()
+	settings = append(settings, r.settings.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
 	if r.local {
 		settings = append(settings, setting{"substitute", "false"})
 	}

@@ -64,6 +64,32 @@ func TestOwnSettings(t *testing.T) {
 	}
 }
 
+func TestSandboxSetting(t *testing.T) {
+	const builders = "nixbld:x:30000:nixbld1\n"
+	off := []setting{{"sandbox", "false"}}
+	cases := map[string]struct {
+		user       settings
+		root       bool
+		groups     string
+		namespaces bool
+		want       []setting
+	}{
+		"root without namespaces":   {root: true, want: off},
+		"root with namespaces":      {root: true, namespaces: true},
+		"root with builders":        {root: true, groups: builders},
+		"root who chose a sandbox":  {user: settings{"sandbox": "true"}, root: true},
+		"user, whose daemon builds": {root: false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := c.user.sandbox(c.root, c.groups, func() bool { return c.namespaces })
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 func TestWithSettings(t *testing.T) {
 	got := withSettings([]string{"HOME=/root", "NIX_PATH=nixpkgs=/x", "NIX_CONFIG=cores = 1"}, []setting{{"substitute", "false"}})
 	want := []string{"HOME=/root", "NIX_PATH=", "NIX_CONFIG=cores = 1\nsubstitute = false\n"}
