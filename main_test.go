@@ -11,17 +11,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nixos-compose/nxc/command"
-	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
 
-// TestMain lets the test binary be nxc, and the provider of the tests, when a
+// TestMain lets the test binary be nxc when a
 // script calls them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"nxc":               func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
-		"nxc-provider-fake": fake.Main,
+		"nxc": func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
 	})
 }
 
@@ -49,13 +47,28 @@ func setup(e *testscript.Env) error {
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("USER", "tester")
+	e.Setenv("TMPDIR", os.TempDir()) // Nix's build users cannot enter a script's own
 	for _, name := range []string{"DOCKER_HOST", "NIX_PATH", "NIX_REMOTE"} {
 		if v, ok := os.LookupEnv(name); ok {
 			e.Setenv(name, v)
 		}
 	}
+	first, _, _ := strings.Cut(e.Getenv("PATH"), ":")
+	e.Setenv("NXC_ONLY", first) // a PATH that has nxc and nothing else
+	e.Defer(func() { destroyLeftovers(e, filepath.Join(first, "nxc")) })
 	e.Setenv("PATH", e.Getenv("PATH")+":"+strings.Join([]string{"/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
 	return nil
+}
+
+// destroyLeftovers removes what a script that failed half-way left running.
+func destroyLeftovers(e *testscript.Env, nxc string) {
+	states, _ := filepath.Glob(filepath.Join(e.WorkDir, "nxc*.state.json"))
+	below, _ := filepath.Glob(filepath.Join(e.WorkDir, "*", "nxc*.state.json"))
+	for _, file := range append(states, below...) {
+		destroy := exec.Command(nxc, "destroy", "-auto-approve")
+		destroy.Dir, destroy.Env = filepath.Dir(file), e.Vars
+		_ = destroy.Run() // a state that a script broke on purpose cannot be destroyed
+	}
 }
 
 // condition offers [docker] and [nix] to scripts that need the real thing.

@@ -74,14 +74,14 @@ func (p *Project) contextChanges(d *Deployment, made *plan.Plan) ([]ContextChang
 }
 
 // deliverContexts brings every running node's context up to date, after the
-// walk. It returns the digest that each node has now.
-func (p *Project) deliverContexts(ctx context.Context, d *Deployment, objects map[addr.Instance]cty.Value, have map[addr.Instance]string) hcl.Diagnostics {
+// walk. have holds the digest that each node has, and is kept up to date; told
+// are the nodes that were told something new.
+func (p *Project) deliverContexts(ctx context.Context, d *Deployment, objects map[addr.Instance]cty.Value, have map[addr.Instance]string) (told []addr.Instance, diags hcl.Diagnostics) {
 	c, _ := contextsOf(d, func(a addr.Instance) cty.Value { return objects[a] })
 	running, ok := p.providers.get(d.Provider)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	var diags hcl.Diagnostics
 	for i := range d.Nodes {
 		n := &d.Nodes[i]
 		object, exists := objects[n.Addr]
@@ -90,7 +90,7 @@ func (p *Project) deliverContexts(ctx context.Context, d *Deployment, objects ma
 		}
 		files, err := c.public(n.Name)
 		if err != nil {
-			return append(diags, errorf("A context cannot be made", "%v.", err))
+			return told, append(diags, errorf("A context cannot be made", "%v.", err))
 		}
 		digest := digestOf(files)
 		if have[n.Addr] == digest {
@@ -103,9 +103,10 @@ func (p *Project) deliverContexts(ctx context.Context, d *Deployment, objects ma
 		diags = append(diags, p.diagnostics(p.pluginProblems(n.Addr, pd))...)
 		if !pd.HasErrors() {
 			have[n.Addr] = digest
+			told = append(told, n.Addr)
 		}
 	}
-	return diags
+	return told, diags
 }
 
 // keyFolder holds a deployment's keys.

@@ -198,7 +198,7 @@ func (p *Project) folders(configuration string) (plugins.Folders, error) {
 
 func (p *Project) foldersOf(configuration string) plugins.Folders {
 	return plugins.Folders{
-		Project: p.Config.Dir,
+		Project: p.dir(),
 		State:   filepath.Join(p.home(), "providers", configuration),
 		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
@@ -214,6 +214,15 @@ func (p *Project) makeFolders(configuration string) error {
 		}
 	}
 	return nil
+}
+
+// dir is the configuration's folder, absolute.
+func (p *Project) dir() string {
+	dir, err := filepath.Abs(p.Config.Dir)
+	if err != nil {
+		return p.Config.Dir
+	}
+	return dir
 }
 
 // home is the folder that lives as long as the state does: keys, logs, roots.

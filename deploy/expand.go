@@ -145,6 +145,7 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 		Composition: d.composed.Source, Attribute: d.composed.Attribute, Nixpkgs: pinned,
 		Flavour: nix.Flavour{Name: d.Flavour, Sources: sources},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
+		Allow: []string{p.dir()},
 	}, func(e nix.Event) { p.o.Events.Nix(d.Name, e) })
 	if err != nil {
 		return nil, fail(fmt.Sprintf("Composition %s does not evaluate for flavour %s", d.Name.Composition, d.Name.Flavour), err)

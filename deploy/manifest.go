@@ -13,6 +13,7 @@ import (
 	"github.com/nixos-compose/nxc/internal/atomicfile"
 	"github.com/nixos-compose/nxc/nix"
 	"github.com/nixos-compose/nxc/plan"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // Manifests of deployed systems lie under .nxc/manifests, one a system, so
@@ -48,6 +49,29 @@ func (p *Project) loadManifest(system string) (m nix.Manifest, ok bool) {
 // rootFolder holds a deployment's GC roots.
 func (p *Project) rootFolder(d addr.Deployment) string {
 	return filepath.Join(p.Store.Folder(), "gcroots", d.Composition+"."+d.Flavour)
+}
+
+// prune gives up the GC roots of what a deployment no longer uses.
+func (p *Project) prune(record *state.Deployment, d *Deployment) {
+	folder := p.rootFolder(record.Name)
+	if len(record.Nodes) == 0 {
+		if err := os.RemoveAll(folder); err != nil {
+			p.o.Logger.Warn("roots not removed", "folder", folder, "err", err)
+		}
+		return
+	}
+	var keep []string
+	for _, n := range record.Nodes {
+		keep = append(keep, n.System)
+	}
+	if d != nil {
+		for _, name := range sortedKeys(d.Evaluation.Artifacts) {
+			keep = append(keep, d.Evaluation.Artifacts[name].Path)
+		}
+	}
+	if err := nix.Prune(folder, keep); err != nil {
+		p.o.Logger.Warn("roots not pruned", "folder", folder, "err", err)
+	}
 }
 
 // roleChanges says what changes inside the systems of roles whose nodes are

@@ -43,7 +43,7 @@ func (p *Project) RunningNode(ctx context.Context, target string) (*RunningNode,
 			return nil, hcl.Diagnostics{errorf("Which node?", "%s has %s: name one.", deployment, strings.Join(names, ", "))}
 		}
 		return nil, hcl.Diagnostics{errorf(fmt.Sprintf("There is no node %q", name),
-			"%s has %s%s.", deployment, strings.Join(names, ", "), didYouMean(name, names))}
+			"%s has %s%s", deployment, strings.Join(names, ", "), didYouMean(name, names))}
 	}
 	resource := p.recorded.Resource(found.Resource)
 	if resource == nil || !resource.Exists() {

@@ -188,6 +188,19 @@ func (p *Planned) IsNode(a addr.Instance) bool {
 	return recorded != nil && slices.ContainsFunc(recorded.Nodes, func(n state.Node) bool { return n.Resource == a })
 }
 
+// Place says where a recorded deployment is, for people.
+func (p *Planned) Place(d addr.Deployment) string {
+	recorded := p.base.Deployment(d)
+	if recorded == nil {
+		return ""
+	}
+	var labels []string
+	for _, name := range sortedKeys(recorded.Providers) {
+		labels = append(labels, recorded.Providers[name].Location.Label)
+	}
+	return strings.Join(labels, ", ")
+}
+
 // Display names an object as people do: a node by its name.
 func (p *Planned) Display(a addr.Instance) string {
 	key, ok := a.Key.Text()

@@ -74,7 +74,7 @@ func (ps *providers) schema(ctx context.Context, configuration string) (*plugins
 	if !slices.Contains(ps.plugins.Names(), name) {
 		return nil, plugins.NewError(
 			fmt.Sprintf("There is no provider %q", name),
-			fmt.Sprintf("nxc has %s%s. A third party's provider is a program named nxc-provider-%s, in the PATH or in .nxc/plugins.",
+			fmt.Sprintf("nxc has %s%s A third party's provider is a program named nxc-provider-%s, in the PATH or in .nxc/plugins.",
 				strings.Join(ps.plugins.Names(), ", "), didYouMean(name, ps.plugins.Names()), name))
 	}
 	s, diags := ps.plugins.Schema(ctx, name)
@@ -108,7 +108,7 @@ func (ps *providers) forFlavour(ctx context.Context, flavour string) (string, pl
 	sort.Strings(all)
 	return "", plugins.NewError(
 		fmt.Sprintf("There is no flavour of type %q", flavour),
-		fmt.Sprintf("The providers here offer %s%s. A flavour block's label is its type unless it has a type argument.",
+		fmt.Sprintf("The providers here offer %s%s A flavour block's label is its type unless it has a type argument.",
 			strings.Join(all, ", "), didYouMean(flavour, all)))
 }
 
@@ -193,14 +193,15 @@ func asHCL(diags plugins.Diagnostics, at func(cty.Path) *hcl.Range) hcl.Diagnost
 	return out
 }
 
-// didYouMean returns a suggestion to append to a list, or nothing.
+// didYouMean ends a sentence that lists what is known, with a suggestion when
+// one of it is close.
 func didYouMean(given string, known []string) string {
 	for _, k := range known {
 		if levenshtein.Distance(given, k, nil) <= 2 {
-			return fmt.Sprintf("; did you mean %q?", k)
+			return fmt.Sprintf(". Did you mean %q?", k)
 		}
 	}
-	return ""
+	return "."
 }
 
 func errorf(summary, format string, args ...any) *hcl.Diagnostic {

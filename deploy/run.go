@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -29,6 +30,9 @@ type run struct {
 // providers point at, and its keys.
 func (r *run) begin() hcl.Diagnostics {
 	if diags := r.settle(); diags.HasErrors() {
+		return diags
+	}
+	if diags := r.acceptDrift(); diags.HasErrors() {
 		return diags
 	}
 	for _, running := range r.p.providers.all() {
@@ -64,6 +68,56 @@ func (r *run) begin() hcl.Diagnostics {
 	}
 	r.p.recorded = r.session.State()
 	return nil
+}
+
+// acceptDrift records what the refresh found: what is gone is forgotten, and
+// what changed outside is what the plan started from.
+func (r *run) acceptDrift() hcl.Diagnostics {
+	for i := range r.p.refreshed {
+		prior := &r.p.refreshed[i]
+		if prior.NotRefreshed || !prior.Current.IsNull() && prior.Current.RawEquals(prior.Recorded) {
+			continue
+		}
+		resource := r.session.Resource(prior.Addr)
+		if resource == nil {
+			continue
+		}
+		resource, err := r.accepted(resource, prior)
+		if err == nil {
+			err = r.session.Result(state.Result{Address: prior.Addr, Resource: resource})
+		}
+		if err != nil {
+			return hcl.Diagnostics{stateDiagnostic(err)}
+		}
+	}
+	return nil
+}
+
+// accepted is a resource with what was found of one of its objects.
+func (r *run) accepted(resource *state.Resource, prior *plan.Prior) (*state.Resource, error) {
+	switch {
+	case prior.Current.IsNull() && prior.Deposed > 0:
+		return resource.WithoutDeposed(prior.Attempt), nil
+	case prior.Current.IsNull():
+		resource = resource.Copy()
+		resource.Incarnation = state.Incarnation{}
+		if len(resource.Deposed) == 0 {
+			return nil, nil
+		}
+		return resource, nil
+	case prior.Deposed > 0 || len(resource.Secrets) > 0:
+		return resource, nil
+	}
+	offer, pd := r.p.providers.schema(r.hard, prior.Provider)
+	if pd.HasErrors() {
+		return nil, pd
+	}
+	t := offer.Resources[prior.Addr.Type]
+	resource = resource.Copy()
+	err := resource.SetObject(prior.Current, state.Split{
+		Computed: wasObserved(&resource.Incarnation), Sensitive: sensitivePaths(&t.Block), Seal: r.session.Sealer(),
+	})
+	return resource, err
 }
 
 // creates reports whether the plan makes objects in a deployment without record.
@@ -105,8 +159,13 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 	var diags hcl.Diagnostics
 	if !result.Interrupted {
 		for _, d := range r.planned.Deployments {
-			told := r.p.deliverContexts(r.hard, d, result.Values, x.digests)
-			diags = append(diags, told...)
+			told, more := r.p.deliverContexts(r.hard, d, result.Values, x.digests)
+			diags = append(diags, more...)
+			for _, a := range told {
+				if c := changeOf(r.planned.Plan, a); c == nil || c.Action == plan.NoOp {
+					applied.Changed++
+				}
+			}
 		}
 	}
 	for _, name := range r.p.touched(r.planned) {
@@ -124,6 +183,7 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 		if err := r.put(name, record); err != nil {
 			return append(diags, stateDiagnostic(err))
 		}
+		r.p.prune(record, d)
 	}
 	return diags
 }
@@ -337,6 +397,16 @@ func decidedByWorld(b *schema.Block, config cty.Value) func(string) bool {
 			return true
 		}
 		return config.GetAttr(name).IsNull()
+	}
+}
+
+// wasObserved tells attributes that the record holds as observed.
+func wasObserved(i *state.Incarnation) func(string) bool {
+	var asked map[string]json.RawMessage
+	_ = json.Unmarshal(i.Asked, &asked) // it was read as JSON before
+	return func(name string) bool {
+		_, was := asked[name]
+		return !was
 	}
 }
 

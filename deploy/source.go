@@ -164,7 +164,7 @@ func (s *source) schemaOf(ctx context.Context, r *config.Resource) (*schema.Bloc
 		}
 	}
 	slices.Sort(names)
-	d := errorf("Unknown resource type", "Provider %s has no %q. It has: %s%s.",
+	d := errorf("Unknown resource type", "Provider %s has no %q. It has: %s%s",
 		offer.Provider, r.Addr.Type, strings.Join(names, ", "), didYouMean(r.Addr.Type, names))
 	if r.Addr.Data {
 		d.Summary = "Unknown data source"

@@ -310,7 +310,7 @@ func nixText(e nix.Event) (text string, worthALine bool) {
 		return "building " + e.Name, true
 	case nix.EventSubstituting, nix.EventDownloading:
 		return "fetching " + e.Name, true
-	case nix.EventPreparing:
+	case nix.EventPreparing, nix.EventWaiting, nix.EventWarning:
 		return e.Text, true
 	}
 	return "", false

@@ -122,6 +122,9 @@ func (v *planWriter) deployment(name addr.Deployment) *deploy.Deployment {
 func (v *planWriter) header(name addr.Deployment, d *deploy.Deployment) {
 	left := v.bold(name.String())
 	if d == nil {
+		if label := v.p.Place(name); label != "" {
+			left += " on " + label
+		}
 		fmt.Fprintf(v.w, "%s\n\n", left)
 		return
 	}
@@ -232,7 +235,7 @@ func (v *planWriter) change(d *deploy.Deployment, c *plan.Change) {
 		what = c.Addr.Type + " " + key
 		if n := node(d, c.Addr); n != nil {
 			what = "node " + n.Name
-			text = strings.TrimSpace(text + " " + v.address(n, c))
+			text = strings.TrimSpace(v.nodeReason(d, n, c) + " " + v.address(n, c))
 		} else if v.p.IsNode(c.Addr) {
 			what = "node " + key
 		}
@@ -265,6 +268,23 @@ func (v *planWriter) address(n *deploy.Node, c *plan.Change) string {
 		return ""
 	}
 	return a.AsString()
+}
+
+// nodeReason is reason for a node: what holds the path of its old system
+// changed because the system did, and is not told one by one.
+func (v *planWriter) nodeReason(d *deploy.Deployment, n *deploy.Node, c *plan.Change) string {
+	i := slices.IndexFunc(d.Roles, func(r deploy.RoleChange) bool { return r.Role == n.Role })
+	if i < 0 || c.Action != plan.Replace {
+		return v.reason(c)
+	}
+	short := *c
+	short.Reasons = []plan.Reason{{Text: "its system changed"}}
+	for _, r := range c.Reasons {
+		if value, err := r.Path.Apply(c.Before); len(r.Path) == 0 || err != nil || !strings.Contains(Value(value), d.Roles[i].Old) {
+			short.Reasons = append(short.Reasons, r)
+		}
+	}
+	return v.reason(&short)
 }
 
 // reason says in words why something is replaced or created again.
