@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -107,13 +109,16 @@ func contextName(env environment) (string, error) {
 	}
 	file := filepath.Join(dockerFolder(env), "config.json")
 	text, err := env.read(file)
-	if err != nil {
-		return "", nil // no settings, no context
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
 	var settings struct {
 		CurrentContext string `json:"currentContext"`
 	}
-	if err := json.Unmarshal(text, &settings); err != nil {
+	if err == nil {
+		err = json.Unmarshal(text, &settings)
+	}
+	if err != nil {
 		return "", sdk.Error("The docker command's settings cannot be read",
 			fmt.Sprintf("%s: %s. Mend the file, or name the engine in DOCKER_HOST or in the provider block's host.", file, err))
 	}

@@ -64,7 +64,7 @@ func (e *engine) exec(ctx context.Context, id string, p plugins.Process) (int, e
 			if err := send(stream.Conn, p.Stdin); err != nil {
 				done(fmt.Errorf("read the input of %s: %w", p.Command[0], err))
 			}
-			stream.CloseWrite()
+			_ = stream.CloseWrite() // a program that ended reads no more
 		}()
 	}
 	err = receive(stream.Reader, p)
@@ -137,7 +137,8 @@ func (e *engine) exitStatus(ctx context.Context, execID string) (int, error) {
 // control passes window sizes and signals on until ctx ends.
 func (e *engine) control(ctx context.Context, id, execID string, p plugins.Process) {
 	resize := func(size plugins.WindowSize) {
-		e.client.ExecResize(ctx, execID, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Columns)})
+		// A program that ended has no window.
+		_, _ = e.client.ExecResize(ctx, execID, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Columns)})
 	}
 	if p.TTY != nil && p.TTY.Rows > 0 {
 		resize(*p.TTY) // engines before 23 ignore the size at the start
@@ -177,7 +178,7 @@ func (e *engine) signalExec(ctx context.Context, id, execID, name string) {
 	if inside == "" || syscall.Kill(pid, signal) == nil {
 		return
 	}
-	e.run(ctx, id, "kill", "-"+strconv.Itoa(int(signal)), inside)
+	_, _, _ = e.run(ctx, id, "kill", "-"+strconv.Itoa(int(signal)), inside) // nobody waits to be told
 }
 
 // processOf is the executed program's process on the engine's host, which the

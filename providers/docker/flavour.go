@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -194,62 +193,6 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 	return want
 }
 
-// publish gives each node its ports. What the configuration says of a node or
-// its role wins over what the composition says.
-func publish(nodes []node, configured, composed map[string][]string) (map[string][]Port, error) {
-	ports := map[string][]Port{}
-	type holding struct {
-		port Port
-		node string
-	}
-	var taken []holding
-	for _, n := range nodes {
-		specs, from, index := configured[n.name], "ports", 0
-		if specs == nil {
-			specs, index = configured[n.role.Name], n.index
-		}
-		if specs == nil {
-			specs, from, index = of(composed, n), "", n.index
-		}
-		for _, spec := range specs {
-			r, err := parsePort(spec)
-			if err != nil {
-				return nil, portError(from, fmt.Sprintf("%q is not a port to publish", spec),
-					fmt.Sprintf("%s. Write HOST:CONTAINER, such as \"8080:80\".", err))
-			}
-			p, ok := r.nth(index)
-			if !ok {
-				return nil, tooFewPorts(from, spec, n, r)
-			}
-			for _, other := range taken {
-				if p.collides(other.port) {
-					return nil, portError(from, fmt.Sprintf("Port %d of the host is published twice", p.Host),
-						fmt.Sprintf("Both %s and %s publish %s. Give one of them another port.", other.node, n.name, p.claim()))
-				}
-			}
-			taken = append(taken, holding{p, n.name})
-			ports[n.name] = append(ports[n.name], p)
-		}
-	}
-	return ports, nil
-}
-
-// portError is about the configuration's ports, or about the composition's
-// when from is "".
-func portError(from, summary, detail string) error {
-	if from == "" {
-		return sdk.Error(summary, "In the composition's dockerPorts: "+detail)
-	}
-	return sdk.AttributeError(from, summary, detail)
-}
-
-func tooFewPorts(from, spec string, n node, r portRange) error {
-	nodes, p := n.role.Nodes, r.port
-	return portError(from, fmt.Sprintf("%q cannot be published for every node of %s", spec, n.role.Name),
-		fmt.Sprintf("The role has %d nodes, and a port of the host leads to one. Name the node (%s = [%q]), give a port for each (\"%d-%d:%d\"), or let the engine choose (\"%d\").",
-			len(nodes), nodes[0], spec, p.Host, p.Host+int64(len(nodes))-1, p.Container, p.Container))
-}
-
 // addresses chooses the subnet and every node's address. What the deployment
 // has already it keeps.
 func (e *engine) addresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (netip.Prefix, map[string]netip.Addr, error) {
@@ -302,66 +245,4 @@ func (e *engine) subnet(r sdk.ExpandRequest[FlavourConfig], deployment string, n
 		return p, sdk.AttributeError("subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses.", err))
 	}
 	return p, nil
-}
-
-// attachments are what nodes mount beside the store.
-type attachments struct {
-	mounts  map[string][]Mount
-	targets map[string][]VolumeMount // volumes still without their names
-	volumes map[string][]string      // keys of the docker_volumes, one for each target
-}
-
-func (a attachments) add(n node, want *Container) {
-	want.Mounts = append(want.Mounts, a.mounts[n.name]...)
-	want.Volumes = a.targets[n.name]
-}
-
-// attach reads the volumes of each node, the composition's and the
-// configuration's, and adds those that the deployment is to have.
-func (e *engine) attach(nodes []node, configured map[string][]string, x extra, out *sdk.Expansion) (attachments, error) {
-	a := attachments{map[string][]Mount{}, map[string][]VolumeMount{}, map[string][]string{}}
-	named := map[string]bool{}
-	for _, n := range nodes {
-		specs := slices.Concat(x.Volumes, of(configured, n))
-		if len(of(x.Shared, n)) > 0 {
-			specs = append(specs, keyShared+":"+sharedFolder)
-		}
-		for _, spec := range specs {
-			source, target, access, err := parseVolume(spec)
-			if err != nil {
-				return a, sdk.AttributeError("volumes", fmt.Sprintf("%q is not a volume", spec), err.Error()+".")
-			}
-			if strings.HasPrefix(source, ".") {
-				source = filepath.Join(e.project, source)
-			}
-			if strings.HasPrefix(source, "/") {
-				a.mounts[n.name] = append(a.mounts[n.name], Mount{Source: source, Target: target, ReadOnly: access == "ro"})
-				continue
-			}
-			a.targets[n.name] = append(a.targets[n.name], VolumeMount{Volume: source, Target: target, ReadOnly: access == "ro"})
-			a.volumes[n.name] = append(a.volumes[n.name], source)
-			named[source] = true
-		}
-	}
-	for _, name := range keysOf(named) {
-		sdk.Add(out, "docker_volume", name, Volume{Name: name})
-	}
-	return a, nil
-}
-
-// parseVolume reads SOURCE:TARGET[:ro].
-func parseVolume(spec string) (source, target, access string, err error) {
-	parts := strings.Split(spec, ":")
-	if len(parts) == 2 {
-		parts = append(parts, "rw")
-	}
-	switch {
-	case len(parts) != 3 || parts[0] == "" || parts[2] != "ro" && parts[2] != "rw":
-		err = fmt.Errorf("write SOURCE:TARGET, or SOURCE:TARGET:ro for one that cannot be written to")
-	case !strings.HasPrefix(parts[1], "/"):
-		err = fmt.Errorf("the target %q is not an absolute path inside the node", parts[1])
-	default:
-		source, target, access = parts[0], parts[1], parts[2]
-	}
-	return source, target, access, err
 }

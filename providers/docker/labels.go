@@ -22,11 +22,17 @@ const (
 	labelObject     = "org.nxc.object"     // what was asked for, as JSON
 )
 
-// composeKinds are the words under which Compose looks for objects of a type.
-var composeKinds = map[string]string{
-	"docker_container": "service",
-	"docker_network":   "network",
-	"docker_volume":    "volume",
+// composeKind is the word under which Compose looks for objects of a type.
+func composeKind(typ string) string {
+	switch typ {
+	case "docker_container":
+		return "service"
+	case "docker_network":
+		return "network"
+	case "docker_volume":
+		return "volume"
+	}
+	return ""
 }
 
 // marks returns the labels of an object of a type about to be made for op: the
@@ -44,7 +50,7 @@ func marks(op sdk.Operation, typ, name string, own map[string]string, object any
 	labels[labelAttempt] = op.Attempt
 	labels[labelType] = typ
 	labels[labelObject] = string(asked)
-	kind := composeKinds[typ]
+	kind := composeKind(typ)
 	if project := composeProject(op.Deployment); project != "" && kind != "" {
 		labels["com.docker.compose.project"] = project
 		labels["com.docker.compose."+kind] = name

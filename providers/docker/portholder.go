@@ -15,12 +15,12 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
-// explainPort turns the engine's refusal to publish a port into an error that
-// names who has it. Any other error comes back as it is.
-func (e *engine) explainPort(ctx context.Context, have *Container, err error) error {
+// portTaken turns the engine's refusal to publish a port into an error that
+// names who has it; nil when err is something else.
+func (e *engine) portTaken(ctx context.Context, have *Container, err error) error {
 	text := err.Error()
 	if !strings.Contains(text, "already allocated") && !strings.Contains(text, "address already in use") {
-		return err
+		return nil
 	}
 	for _, p := range have.Ports {
 		if p.Host == 0 || !strings.Contains(text, ":"+strconv.FormatInt(p.Host, 10)) {
@@ -33,7 +33,7 @@ func (e *engine) explainPort(ctx context.Context, have *Container, err error) er
 		return sdk.AttributeError("port", fmt.Sprintf("Port %d of the host is taken", p.Host),
 			fmt.Sprintf("%s already listens on %s. Stop it, or publish another port.", holder, p.claim()))
 	}
-	return err
+	return nil
 }
 
 // holderOf says who has a port of the host: a container, or a program of this

@@ -50,8 +50,8 @@ func (c containers) start(ctx context.Context, op sdk.Operation, have *Container
 
 // explainStart says why a container did not start.
 func (c containers) explainStart(ctx context.Context, have *Container, err error) error {
-	if explained := c.explainPort(ctx, have, err); explained != err {
-		return explained
+	if taken := c.portTaken(ctx, have, err); taken != nil {
+		return taken
 	}
 	text := err.Error()
 	switch {
