@@ -37,6 +37,10 @@ type Options struct {
 	Verify bool
 }
 
+// PackagesVariable names the environment variable that adds to
+// Options.Packages, separated by blanks.
+const PackagesVariable = "NXC_STANDIN_PACKAGES"
+
 // Ensure makes certain that the stand-in's tree is in the Nix store and returns
 // the store path of its index. The first time it fetches and unpacks packages
 // and reports what it does through progress, one line a call; later it only
@@ -45,6 +49,7 @@ func Ensure(ctx context.Context, options Options, progress func(string)) (string
 	if progress == nil {
 		progress = func(string) {}
 	}
+	options.Packages = append(slices.Clone(options.Packages), strings.Fields(os.Getenv(PackagesVariable))...)
 	host, err := readDistribution("/etc/os-release")
 	if err != nil {
 		return "", err

@@ -91,7 +91,18 @@ in
         '';
       };
     })
-    # The context that nxc puts in place holds the deployment's public key.
+    # The context that nxc puts in place holds the node's own host key, which
+    # those who connect know beforehand.
+    (mkIf config.services.openssh.enable {
+      system.activationScripts.nxc-host-key = ''
+        if [ -s /etc/nxc/private/ssh_host_ed25519_key ] && [ ! -e /etc/ssh/ssh_host_ed25519_key ]; then
+          mkdir -p /etc/ssh
+          cp /etc/nxc/private/ssh_host_ed25519_key /etc/nxc/private/ssh_host_ed25519_key.pub /etc/ssh/
+          chmod 0600 /etc/ssh/ssh_host_ed25519_key
+        fi
+      '';
+    })
+    # It also holds the deployment's public key.
     (mkIf (cfg.root-sshKeys.enable && config.services.openssh.enable) {
       services.openssh.extraConfig = ''
         Match User root

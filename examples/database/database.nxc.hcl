@@ -1,0 +1,22 @@
+# A database and clients that write to it.
+variable "clients" {
+  type        = number
+  default     = 2
+  description = "How many clients visit the database."
+}
+
+composition "database" {
+  source  = "./composition.nix"
+  nixpkgs = "embedded" # the offline stand-in; a flake.lock or a path pins the real one
+  roles   = { server = 1, client = var.clients }
+  params  = { interval = 1 }
+
+  flavour "docker" {
+    default = true
+  }
+}
+
+output "database" {
+  description = "The database's address, from this machine."
+  value       = "${composition.database.node["server"].address}:6379"
+}
