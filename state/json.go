@@ -31,6 +31,8 @@ type scanner struct {
 	data  []byte
 	pos   int
 	depth int
+
+	scratch []byte // where raw values are put together
 }
 
 func (s *scanner) failf(pos int, format string, args ...any) error {
@@ -356,7 +358,9 @@ func (s *scanner) literal() (string, error) {
 
 // raw reads any value and returns its canonical form.
 func (s *scanner) raw() (json.RawMessage, error) {
-	return s.appendValue(nil)
+	out, err := s.appendValue(s.scratch[:0])
+	s.scratch = out
+	return slices.Clone(out), err
 }
 
 // rawObject reads an object and returns its canonical form.

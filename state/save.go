@@ -155,7 +155,7 @@ func (x *Session) unchanged(file *State, found bool) error {
 		return fail("somebody else has taken it over")
 	}
 	for _, d := range x.change {
-		if file.Hash(d) != x.base.Hash(d) {
+		if !file.same(x.base, d) {
 			return fail(lockName(d) + " is not as it was")
 		}
 	}
@@ -258,10 +258,16 @@ func (x *Session) backup() {
 	if x.base.IsEmpty() || x.sameAsBase() {
 		return
 	}
-	before := x.base.Clone()
-	before.Open = nil
-	data, err := before.Encode()
-	if err != nil || os.MkdirAll(x.store.backupFolder(), 0o755) != nil {
+	data := x.bytes
+	if data == nil || len(x.base.Open) > 0 {
+		before := x.base.Clone()
+		before.Open = nil
+		var err error
+		if data, err = before.Encode(); err != nil {
+			return
+		}
+	}
+	if os.MkdirAll(x.store.backupFolder(), 0o755) != nil {
 		return
 	}
 	path := func(n int) string {
@@ -280,7 +286,7 @@ func (x *Session) backup() {
 
 func (x *Session) sameAsBase() bool {
 	for _, d := range x.change {
-		if x.current.Hash(d) != x.base.Hash(d) {
+		if !x.current.same(x.base, d) {
 			return false
 		}
 	}

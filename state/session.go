@@ -23,6 +23,7 @@ type Session struct {
 	locks   []*fileLock
 	change  []addr.Deployment
 	base    *State // the file when it began
+	bytes   []byte // of it, when they are known
 	begun   *State // with what dead commands did
 	notice  string
 	token   string
@@ -89,10 +90,7 @@ func (s *Store) mayBegin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := snap.Ownership.Err(); err != nil {
-		return err
-	}
-	return snap.file.Verify()
+	return snap.Ownership.Err()
 }
 
 // loadOwned is Load for who is about to change the state: a state that is
@@ -153,7 +151,7 @@ func (s *Store) begin(ctx context.Context, locks []*fileLock, change, read []add
 	}
 	x := &Session{
 		store: s, locks: locks, change: change,
-		base: snap.file, notice: snap.Ownership.Notice(), token: snap.Ownership.token,
+		base: snap.file, bytes: snap.bytes, notice: snap.Ownership.Notice(), token: snap.Ownership.token,
 		removed: map[addr.Instance]bool{}, open: map[operation]bool{}, answered: map[operation]bool{},
 	}
 	x.takeOver(snap)

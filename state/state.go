@@ -168,6 +168,21 @@ func (s *State) take(d addr.Deployment, o *State) {
 	}
 }
 
+// same reports whether s and o say the same of a deployment. States that come
+// from one another share what did not change, and that is quick to see.
+func (s *State) same(o *State, d addr.Deployment) bool {
+	a, b := s.resources[d], o.resources[d]
+	if s.deployments[d] != o.deployments[d] || len(a) != len(b) {
+		return s.Hash(d) == o.Hash(d)
+	}
+	for at, r := range a {
+		if b[at] != r {
+			return s.Hash(d) == o.Hash(d)
+		}
+	}
+	return true
+}
+
 // openMark returns the position of a journal's line in s.Open, or -1.
 func (s *State) openMark(journal string) int {
 	return slices.IndexFunc(s.Open, func(c Command) bool { return c.Journal == journal })

@@ -180,6 +180,7 @@ type Snapshot struct {
 	Running   []Command   // commands that run now
 
 	file     *State     // as the file has it
+	bytes    []byte     // the file
 	finished []*Journal // of no more use
 }
 
@@ -194,7 +195,7 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{State: file.Clone(), Found: found, file: file}
+	snap := &Snapshot{State: file.Clone(), Found: found, file: file, bytes: s.bytesOf(file)}
 	if !found {
 		snap.Ownership = Ownership{Kind: Unowned}
 		return snap, nil
@@ -282,7 +283,8 @@ func releaseAll(locks []*fileLock) {
 	}
 }
 
-// write replaces the state file. The caller holds its lock.
+// write replaces the state file. The caller holds its lock, and does not
+// change the state afterwards.
 func (s *Store) write(state *State) error {
 	if err := state.Verify(); err != nil {
 		return err
@@ -292,7 +294,13 @@ func (s *Store) write(state *State) error {
 		return err
 	}
 	atomicfile.Sweep(s.path)
-	return atomicfile.Write(s.path, data, 0o644)
+	if err := atomicfile.Write(s.path, data, 0o644); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes, s.state = data, state
+	return nil
 }
 
 // update reads the state file, lets change have it, and writes it back, under
@@ -335,6 +343,16 @@ func (s *Store) read() (state *State, found bool, err error) {
 	}
 	s.bytes, s.state = data, state
 	return state, true, nil
+}
+
+// bytesOf returns the file that a state was read from, when it is still known.
+func (s *Store) bytesOf(state *State) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != state {
+		return nil
+	}
+	return s.bytes
 }
 
 func exists(path string) bool {

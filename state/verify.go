@@ -34,7 +34,7 @@ func (e *InvariantError) Error() string {
 // every dependency is there and none leads back to itself, and the open marks
 // are whole. It returns an *InvariantError. Nothing is written that it refuses.
 func (s *State) Verify() error {
-	v := &verifier{state: s}
+	v := &verifier{state: s, all: s.Resources()}
 	if s.Lineage == "" {
 		v.add("lineage", "there is none")
 	}
@@ -52,6 +52,7 @@ func (s *State) Verify() error {
 
 type verifier struct {
 	state    *State
+	all      []*Resource // sorted
 	problems []Problem
 }
 
@@ -101,7 +102,7 @@ func (v *verifier) deployments() {
 }
 
 func (v *verifier) resources() {
-	for _, r := range v.state.Resources() {
+	for _, r := range v.all {
 		where := r.Address.String()
 		record := v.state.Deployment(r.Address.Deployment)
 		if record == nil {
@@ -151,7 +152,7 @@ func (v *verifier) cycles() {
 		next int
 	}
 	colour := make(map[addr.Instance]uint8, v.state.Len())
-	for _, start := range v.state.Resources() {
+	for _, start := range v.all {
 		if colour[start.Address] != 0 {
 			continue
 		}
