@@ -107,6 +107,20 @@ func TestWalk(t *testing.T) {
 			problems: []string{"thing.a: broken: delete thing.a'"},
 			failed:   Counts{plan.Replace: 1}, recorded: []string{"thing.a", "thing.a'"},
 		},
+		"replaced, the new one first, which fails": {
+			desired: []config{{name: "thing.a", image: "new", first: true}}, there: []config{{name: "thing.a", image: "old"}},
+			prepare:  func(s *sim) { s.fail["create thing.a"] = "" },
+			steps:    []string{"create thing.a"},
+			problems: []string{"thing.a: broken: create thing.a"},
+			failed:   Counts{plan.Replace: 1}, recorded: []string{"thing.a"},
+		},
+		"replaced, the new one first, which is half made": {
+			desired: []config{{name: "thing.a", image: "new", first: true}}, there: []config{{name: "thing.a", image: "old"}},
+			prepare:  func(s *sim) { s.fail["create thing.a"] = "half" },
+			steps:    []string{"create thing.a"},
+			problems: []string{"thing.a: broken: create thing.a"},
+			failed:   Counts{plan.Replace: 1}, recorded: []string{"thing.a tainted", "thing.a'"},
+		},
 		"replaced with what depends on it": {
 			desired: []config{{name: "thing.a", image: "new"}, {name: "thing.b", image: "$thing.a", on: []string{"thing.a"}}},
 			there:   []config{{name: "thing.a", image: "old"}, {name: "thing.b", image: "$thing.a", on: []string{"thing.a"}}},

@@ -319,6 +319,9 @@ func (s *sim) Result(op Operation, o cty.Value, tainted bool) error {
 		name += "'"
 	}
 	if op.Step == Create && op.Change.CreateBeforeDestroy {
+		if o.IsNull() {
+			return nil // the old one stays
+		}
 		if old, ok := s.recorded[name]; ok {
 			old.Deposed = 1
 			s.recorded[name+"'"] = old
@@ -328,10 +331,17 @@ func (s *sim) Result(op Operation, o cty.Value, tainted bool) error {
 		delete(s.recorded, name)
 		return nil
 	}
-	s.recorded[name] = plan.Prior{
+	p := plan.Prior{
 		Addr: op.Change.Addr, Provider: "p", Recorded: o, Current: o, Tainted: tainted,
-		Attempt: op.Attempt, Dependencies: op.Change.Dependencies, Deposed: op.Change.Deposed,
+		Attempt: op.Attempt, Dependencies: op.Change.Dependencies,
 	}
+	if op.Step == Delete { // it is still there, as it was
+		p.Dependencies = op.Change.PriorDependencies
+	}
+	if op.Deposed {
+		p.Deposed = 1
+	}
+	s.recorded[name] = p
 	return nil
 }
 

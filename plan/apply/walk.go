@@ -262,6 +262,9 @@ func (w *walk) exists(r *run, rep report) {
 		r.prior = rep.object
 		return
 	}
+	if rep.object.IsNull() && c.Action == plan.Replace && c.CreateBeforeDestroy {
+		return // the old one is still there
+	}
 	w.note(c.Addr, rep.object)
 	if !plan.HasErrors(rep.problems) {
 		w.objects.Set(c.Addr, c.Provider, rep.object, r.now.Marks)
