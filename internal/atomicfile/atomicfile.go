@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -73,8 +74,10 @@ func Sweep(path string) {
 		return
 	}
 	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix) {
-			_ = os.Remove(filepath.Join(filepath.Dir(target), name))
+		middle, is := strings.CutPrefix(e.Name(), prefix)
+		middle, was := strings.CutSuffix(middle, suffix)
+		if _, err := strconv.ParseUint(middle, 10, 64); is && was && err == nil {
+			_ = os.Remove(filepath.Join(filepath.Dir(target), e.Name()))
 		}
 	}
 }
