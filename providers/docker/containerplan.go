@@ -25,6 +25,14 @@ func (c containers) Plan(_ context.Context, _ sdk.Operation, prior *Container, p
 		v.Published = claims
 		p.SetKnown("published")
 	}
+	if prior != nil && !prior.Running { // the engine chooses anew what was left to it
+		if v.IP == "" {
+			p.SetUnknown("address")
+		}
+		if _, fixed := claimsOf(v.Ports); !fixed {
+			p.SetUnknown("published")
+		}
+	}
 	if prior != nil && !v.Systemd && (p.Unknown("image") || prior.Image != v.Image) {
 		p.Replace("image", "its image changed")
 	}
