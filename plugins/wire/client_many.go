@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -55,10 +57,19 @@ func (c *Client) Read(ctx context.Context, rs []plugins.ReadRequest, result func
 		return c.explain("Read", err)
 	}
 	m := newMany(len(rs), result)
+	// What comes back as it was sent, as most objects do, needs no decoding.
+	sent := make([]atomic.Pointer[[]byte], len(rs)) // nil: it cannot be compared
 	err = callMany(stream, len(rs), func(i int) (*proto.ReadRequest, bool) {
-		object, err := encodeResource(t, rs[i].Type, rs[i].Object)
+		ty, err := t.resource(rs[i].Type)
 		if err != nil {
 			return nil, m.skip(i, plugins.ReadResult{Object: rs[i].Object, Diagnostics: failed(rs[i].Operation.Address, err)})
+		}
+		object, same, err := encodeAs(rs[i].Object, ty)
+		if err != nil {
+			return nil, m.skip(i, plugins.ReadResult{Object: rs[i].Object, Diagnostics: failed(rs[i].Operation.Address, err)})
+		}
+		if same {
+			sent[i].Store(&object)
 		}
 		return &proto.ReadRequest{Id: int64(i), Type: rs[i].Type, Operation: operationTo(rs[i].Operation), Object: object}, false
 	}, func(a *proto.ReadResponse) error {
@@ -67,7 +78,9 @@ func (c *Client) Read(ctx context.Context, rs []plugins.ReadRequest, result func
 		}
 		r := &rs[a.GetId()]
 		out := plugins.ReadResult{Gone: a.GetGone(), Diagnostics: diagnosticsFrom(a.GetDiagnostics())}
-		if out.Object, err = decode(a.GetObject(), t.resources[r.Type]); err != nil {
+		if was := sent[a.GetId()].Load(); was != nil && bytes.Equal(*was, a.GetObject()) {
+			out.Object = r.Object
+		} else if out.Object, err = decode(a.GetObject(), t.resources[r.Type]); err != nil {
 			out.Object = r.Object
 			out.Diagnostics = append(out.Diagnostics, failed(r.Operation.Address, err)...)
 		}

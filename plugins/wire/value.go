@@ -12,13 +12,23 @@ import (
 // encode writes v in the type ty. Marks stay behind: what is sensitive is told
 // by the schema. No value at all is null.
 func encode(v cty.Value, ty cty.Type) ([]byte, error) {
+	b, _, err := encodeAs(v, ty)
+	return b, err
+}
+
+// encodeAs also reports whether decoding gives the very same value again.
+func encodeAs(v cty.Value, ty cty.Type) (b []byte, same bool, err error) {
+	same = true
 	if v == cty.NilVal {
-		v = cty.NullVal(ty)
+		v, same = cty.NullVal(ty), false
 	}
-	if v.ContainsMarked() {
+	b, err = msgpack.Marshal(v, ty)
+	if err != nil && v.ContainsMarked() { // rare, and looking for marks costs as much as writing
 		v, _ = v.UnmarkDeep()
+		b, err = msgpack.Marshal(v, ty)
+		same = false
 	}
-	return msgpack.Marshal(v, ty)
+	return b, same && v.Type().Equals(ty), err
 }
 
 // decode reads a value of the type ty; nothing at all is null.

@@ -83,27 +83,46 @@ func (t *Type) Merge(from any, base cty.Value, keep map[string]bool) (cty.Value,
 	if err := t.decodeFields(base, before); err != nil {
 		return cty.NilVal, err
 	}
-	attrs := make(map[string]cty.Value, len(t.fields))
+	known := base.IsWhollyKnown()
+	var attrs map[string]cty.Value // of what differs from base
 	for i := range t.fields {
 		f := &t.fields[i]
-		old := base.GetAttr(f.name)
-		if keep[f.name] {
-			attrs[f.name] = old
-			if old.IsWhollyKnown() {
-				attrs[f.name] = cty.UnknownVal(f.conv.ty)
-			}
-			continue
-		}
 		now := source.FieldByIndex(f.index)
-		if old.IsWhollyKnown() && reflect.DeepEqual(now.Interface(), before.FieldByIndex(f.index).Interface()) {
-			attrs[f.name] = old
+		var v cty.Value
+		switch {
+		case keep[f.name]:
+			if v = base.GetAttr(f.name); !v.IsWhollyKnown() {
+				continue
+			}
+			v = cty.UnknownVal(f.conv.ty)
+		case (known || base.GetAttr(f.name).IsWhollyKnown()) && f.same(now, before.FieldByIndex(f.index)):
 			continue
+		default:
+			if v, err = f.encode(now, Result); err != nil {
+				return cty.NilVal, at(cty.GetAttrStep{Name: f.name}, err)
+			}
 		}
-		if attrs[f.name], err = f.encode(now, Result); err != nil {
-			return cty.NilVal, at(cty.GetAttrStep{Name: f.name}, err)
+		if attrs == nil {
+			attrs = base.AsValueMap()
 		}
+		attrs[f.name] = v
+	}
+	if attrs == nil {
+		return base, nil
 	}
 	return cty.ObjectVal(attrs), nil
+}
+
+// same reports whether two values of the field are equal.
+func (f *field) same(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.String:
+		return a.String() == b.String()
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return a.Equal(b)
+	default:
+		return reflect.DeepEqual(a.Interface(), b.Interface())
+	}
 }
 
 // FromJSON reads an object that an older version of the struct wrote: an
