@@ -71,6 +71,9 @@ func (x *executor) Apply(ctx context.Context, op apply.Operation, progress func(
 		x.digests[a] = request.Context.Digest
 		x.mu.Unlock()
 	}
+	if result.Lost { // the operation stays open in the record, for Find
+		return cty.NilVal, x.p.pluginProblems(a, result.Diagnostics)
+	}
 	return result.Object, x.p.pluginProblems(a, result.Diagnostics)
 }
 
