@@ -15,11 +15,13 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
 
-// TestMain lets the test binary be nxc when a
-// script calls them.
+// TestMain lets the test binary be nxc, a third party's plugin, and a program
+// for containers, when a script or a test calls them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"nxc": func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
+		"nxc":               func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
+		"nxc-provider-fake": serveFake,
+		"pause":             pause,
 	})
 }
 

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nixos-compose/nxc/state"
+)
+
+var (
+	kills     = flag.Int("kills", 0, "how often TestCrash kills something in each of its worlds; 0 is a few")
+	crashSeed = flag.Uint64("crash-seed", 0, "repeat the choices of an earlier TestCrash; 0 draws new ones")
+)
+
+// TestCrash ends nxc, its providers, or both, with SIGKILL, at random instants
+// of an apply or a destroy, and then demands what the website promises: one
+// apply converges, the plan after it is empty, the state and the world hold
+// exactly the same objects, and a destroy leaves nothing.
+//
+// A few kills run each time; "make crash N=200" does more of them, and prints
+// what became of each.
+func TestCrash(t *testing.T) {
+	for _, make := range []func(*testing.T) *world{nullWorld, fakeWorld, dockerWorld} {
+		w := make(t)
+		t.Run(w.name, w.run)
+	}
+}
+
+// world is a place where things are made, and a configuration of them.
+type world struct {
+	name    string
+	skip    string // why it cannot be had here
+	few     int    // kills in a short run
+	config  string // has the variables n and word
+	most    int    // for n
+	prepare func(t *testing.T, w *world)
+	outside func(t *testing.T, w *world) []string // attempts of what exists, sorted
+
+	nxc, dir string
+	env      []string
+	random   *rand.Rand
+	takes    map[string]time.Duration // by verb, undisturbed
+	tally    tally
+}
+
+// tally counts what became of the kills.
+type tally struct{ kills, recovered, lost, leaked int }
+
+// victim is what a kill ends.
+type victim string
+
+const (
+	theCommand   victim = "nxc"
+	theProviders victim = "the providers"
+	both         victim = "both"
+)
+
+func (w *world) run(t *testing.T) {
+	if w.skip != "" {
+		t.Skip(w.skip)
+	}
+	seed := *crashSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	w.random = rand.New(rand.NewPCG(seed, 0))
+	w.dir, w.takes = t.TempDir(), map[string]time.Duration{}
+	var err error
+	if w.nxc, err = exec.LookPath("nxc"); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(w.dir, ".home"), "NO_COLOR=1")
+	if w.prepare != nil {
+		w.prepare(t, w)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "main.nxc.hcl"), []byte(w.config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.command("destroy", w.variant()).Run()
+		}
+	})
+	w.measure(t)
+	times := *kills
+	if times == 0 {
+		times = w.few
+	}
+	for i := range times {
+		w.round(t, i)
+		if t.Failed() {
+			t.Fatalf("repeat with -crash-seed %d", seed)
+		}
+	}
+	w.clean(t)
+	t.Logf("%s: %d kills, %d recovered, %d lost, %d leaked", w.name, w.tally.kills, w.tally.recovered, w.tally.lost, w.tally.leaked)
+}
+
+// variant is a way to set the variables: other numbers, updates, replacements.
+func (w *world) variant() []string {
+	return []string{
+		"-var", "n=" + strconv.Itoa(1+w.random.IntN(w.most)),
+		"-var", "word=" + string('a'+rune(w.random.IntN(3))),
+	}
+}
+
+// command is nxc with a verb.
+func (w *world) command(verb string, args []string) *exec.Cmd {
+	args = append([]string{verb}, args...)
+	if verb != "plan" {
+		args = append(args, "-auto-approve")
+	}
+	c := exec.Command(w.nxc, args...)
+	c.Dir, c.Env = w.dir, w.env
+	return c
+}
+
+// must runs a command that has to succeed.
+func (w *world) must(t *testing.T, what, verb string, args ...string) {
+	t.Helper()
+	out, err := w.command(verb, args).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: nxc %s %s: %v\n%s", what, verb, strings.Join(args, " "), err, out)
+	}
+}
+
+// measure takes the time of verbs that nobody disturbs.
+func (w *world) measure(t *testing.T) {
+	most := []string{"-var", "n=" + strconv.Itoa(w.most), "-var", "word=a"}
+	for _, verb := range []string{"apply", "destroy"} {
+		begin := time.Now()
+		w.must(t, "undisturbed", verb, most...)
+		w.takes[verb] = time.Since(begin)
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// round kills once, recovers, and looks.
+func (w *world) round(t *testing.T, i int) {
+	verb := "apply"
+	if w.random.IntN(4) == 0 {
+		verb = "destroy"
+	}
+	who := []victim{theCommand, theProviders, both}[w.random.IntN(3)]
+	after := time.Duration(w.random.Int64N(int64(w.takes[verb])))
+	during := w.variant()
+	hit, out := w.kill(t, verb, during, who, after)
+	what := fmt.Sprintf("kill %d, of %s, %s after nxc %s %s", i+1, who, after.Round(time.Millisecond), verb, strings.Join(during, " "))
+	if hit {
+		w.tally.kills++
+	} else {
+		what += " (it had ended)"
+	}
+	if before, _, err := state.Read(w.stateFile()); err != nil {
+		t.Errorf("%s: %v", what, err)
+	} else if err := before.Verify(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	then := w.variant()
+	if w.random.IntN(2) == 0 {
+		then = during
+	}
+	w.must(t, what, "apply", then...)
+	w.must(t, what+", and an apply", "plan", append(then, "-detailed-exitcode")...)
+	w.compare(t, what)
+	if t.Failed() {
+		t.Logf("what was killed had said:\n%s", out)
+		return
+	}
+	if hit {
+		w.tally.recovered++
+	}
+	if testing.Verbose() && *kills > 0 {
+		t.Logf("recovered: %s", what)
+	}
+}
+
+// compare demands that the state and the world hold the same objects.
+func (w *world) compare(t *testing.T, what string) {
+	t.Helper()
+	s, _, err := state.Read(w.stateFile())
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	if len(s.Open) > 0 {
+		t.Errorf("%s: the state says that %v runs", what, s.Open)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*")); len(left) > 0 {
+		t.Errorf("%s: journals are left: %v", what, left)
+	}
+	var known []string
+	for _, r := range s.Resources() {
+		if r.Exists() {
+			known = append(known, r.Attempt)
+		}
+		for _, d := range r.Deposed {
+			known = append(known, d.Attempt)
+		}
+	}
+	if w.outside == nil {
+		return
+	}
+	there := w.outside(t, w)
+	for _, a := range there {
+		if !slices.Contains(known, a) {
+			w.tally.leaked++
+			t.Errorf("%s: attempt %s exists, and the state does not know it", what, a)
+		}
+	}
+	for _, a := range known {
+		if !slices.Contains(there, a) {
+			w.tally.lost++
+			t.Errorf("%s: attempt %s is in the state, and does not exist", what, a)
+		}
+	}
+}
+
+// clean destroys everything and demands that nothing is left.
+func (w *world) clean(t *testing.T) {
+	w.must(t, "at the end", "destroy")
+	s, _, err := state.Read(w.stateFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Len() > 0 {
+		t.Errorf("after destroy the state has %d resources", s.Len())
+	}
+	w.compare(t, "after destroy")
+}
+
+func (w *world) stateFile() string { return filepath.Join(w.dir, "nxc.state.json") }
+
+// kill runs a command and ends who, in the middle. It reports whether the
+// command was still under way.
+func (w *world) kill(t *testing.T, verb string, args []string, who victim, after time.Duration) (hit bool, said string) {
+	var out bytes.Buffer
+	c := w.command(verb, args)
+	c.Stdout, c.Stderr = &out, &out
+	c.WaitDelay = 5 * time.Second // survivors may hold the pipes
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatalf("nxc %s %s, undisturbed: %v\n%s", verb, strings.Join(args, " "), err, out.Bytes())
+		}
+		return false, out.String()
+	case <-time.After(after):
+	}
+	providers := children(c.Process.Pid)
+	if who == both { // first this one, for nxc ends what it finds alone
+		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
+	}
+	if who != theCommand {
+		for _, pid := range providers {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		hit = len(providers) > 0
+	}
+	if who == theCommand {
+		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
+	}
+	err := <-ended
+	return hit || err != nil, out.String()
+}
+
+// children returns the processes that another one started.
+func children(parent int) []int {
+	var list []int
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, ok := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// lines runs a program and returns the lines that it prints.
+func lines(t *testing.T, program string, args ...string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		t.Fatalf("%s %s: %v: %s", program, strings.Join(args, " "), err, failed.Stderr)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
+)
+
+// nullWorld has nothing outside: what it tries is the journal and the state.
+func nullWorld(*testing.T) *world {
+	return &world{name: "null", few: 4, most: 200, config: `
+variable "n" {
+  type = number
+}
+
+variable "word" {}
+
+resource "null_resource" "root" {
+  triggers = { word = var.word }
+}
+
+resource "null_resource" "many" {
+  count    = var.n
+  triggers = { root = null_resource.root.id }
+}
+`}
+}
+
+// fakeWorld makes files, slowly, and replaces some before it destroys.
+func fakeWorld(*testing.T) *world {
+	return &world{
+		name: "fake", few: 5, most: 12,
+		prepare: func(_ *testing.T, w *world) {
+			w.config = fmt.Sprintf(fakeConfig, filepath.Join(w.dir, "outside"))
+		},
+		outside: func(t *testing.T, w *world) []string {
+			root := filepath.Join(w.dir, "outside")
+			var attempts []string
+			for _, name := range fake.Objects(root) {
+				text, err := os.ReadFile(filepath.Join(root, name, "object.json"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var o struct{ Attempt string }
+				if err := json.Unmarshal(text, &o); err != nil {
+					t.Fatal(err)
+				}
+				attempts = append(attempts, o.Attempt)
+			}
+			return attempts
+		},
+	}
+}
+
+const fakeConfig = `
+variable "n" {
+  type = number
+}
+
+variable "word" {}
+
+provider "fake" {
+  root = %q
+}
+
+resource "fake_thing" "base" {
+  count   = var.n
+  name    = "base${count.index}"
+  content = var.word
+  delay   = "20ms"
+}
+
+resource "fake_thing" "replaced" {
+  count   = var.n
+  name    = "replaced${count.index}-${var.word}"
+  content = fake_thing.base[count.index].id
+  delay   = "10ms"
+}
+
+resource "fake_thing" "overlapping" {
+  name    = "overlapping-${var.word}"
+  content = join(",", fake_thing.replaced[*].id)
+  delay   = "30ms"
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+`
+
+// dockerWorld makes real things in a real engine.
+func dockerWorld(t *testing.T) *world {
+	w := &world{name: "docker", few: 4, most: 3}
+	if exec.Command("docker", "info").Run() != nil {
+		w.skip = "no Docker engine"
+		return w
+	}
+	w.prepare = func(t *testing.T, w *world) {
+		program, err := exec.LookPath("pause")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if program, err = filepath.EvalSymlinks(program); err != nil {
+			t.Fatal(err)
+		}
+		w.config = fmt.Sprintf(dockerConfig, filepath.Base(w.dir)+filepath.Base(filepath.Dir(w.dir)), program)
+	}
+	w.outside = func(t *testing.T, w *world) []string {
+		label := "label=crash=" + filepath.Base(w.dir) + filepath.Base(filepath.Dir(w.dir))
+		const attempt = `{{.Label "org.nxc.attempt"}}`
+		list := lines(t, "docker", "ps", "-a", "--filter", label, "--format", attempt)
+		list = append(list, lines(t, "docker", "network", "ls", "--filter", label, "--format", attempt)...)
+		list = append(list, lines(t, "docker", "volume", "ls", "--filter", label, "--format", attempt)...)
+		for _, id := range lines(t, "docker", "images", "-q", "--filter", label) {
+			list = append(list, lines(t, "docker", "image", "inspect", id, "--format", `{{index .Config.Labels "org.nxc.attempt"}}`)...)
+		}
+		slices.Sort(list)
+		return list
+	}
+	return w
+}
+
+const dockerConfig = `
+variable "n" {
+  type = number
+}
+
+variable "word" {}
+
+locals {
+  labels = { crash = %q }
+}
+
+resource "docker_network" "lan" {
+  name   = "lan"
+  labels = local.labels
+}
+
+resource "docker_volume" "data" {
+  name   = "data-${var.word}"
+  labels = local.labels
+}
+
+resource "docker_image" "empty" {
+  name   = "empty"
+  labels = local.labels
+}
+
+resource "docker_container" "node" {
+  count   = var.n
+  name    = "node${count.index}"
+  image   = docker_image.empty.reference
+  command = ["/pause"]
+  network = docker_network.lan.id
+  labels  = local.labels
+  env     = { WORD = var.word }
+  mount {
+    source    = %q
+    target    = "/pause"
+    read_only = true
+  }
+  volume {
+    volume = docker_volume.data.volume_name
+    target = "/data"
+  }
+}
+`
+
+// pause is the program of the containers above: it waits to be told to end.
+func pause() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	<-told
+}
+
+// serveFake is a third party's plugin as nxc finds it in the PATH.
+func serveFake() { sdk.Serve(fake.Provider()) }
