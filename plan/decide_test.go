@@ -457,6 +457,12 @@ func TestDecide(t *testing.T) {
 			desired: func(d *Desired) { d.Lifecycle.IgnoreAll = true },
 			action:  NoOp,
 		},
+		"everything ignored, and not there yet": {
+			config:  values{"image": str("new")},
+			desired: func(d *Desired) { d.Lifecycle.IgnoreAll = true },
+			action:  Create,
+			after:   values{"image": str("new"), "id": unk},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -293,6 +293,8 @@ func TestData(t *testing.T) {
 		"unknown":                          {config: values{"note": unk}, action: ReadLater, id: unk},
 		"after something that changes":     {after: []addr.Instance{at("thing.a")}, action: ReadLater, id: unk},
 		"after something that is as it is": {after: []addr.Instance{at("thing.a")}, prior: made(values{"note": str("a")}), action: NoOp, id: str("read"), reads: 1},
+		"after a block that changes":       {after: []addr.Instance{at("thing.k")}, action: ReadLater, id: unk},
+		"after an instance that changes":   {after: []addr.Instance{at("thing.k[0]")}, action: ReadLater, id: unk},
 		"fails": {
 			answer:  func(cty.Value) (cty.Value, []Problem) { return cty.NilVal, []Problem{{Summary: "no answer"}} },
 			problem: "data.thing.d []: no answer", reads: 1,
@@ -313,6 +315,7 @@ func TestData(t *testing.T) {
 				w.data = answer
 			}
 			w.single("thing.a", values{"note": str("a")})
+			w.block("thing.k", Count, func(Values) []Desired { return []Desired{want("thing.k[0]", nil)} })
 			w.block("data.thing.d", Single, func(Values) []Desired {
 				d := want("data.thing.d", test.config)
 				d.ReadAfter = test.after

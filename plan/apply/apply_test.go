@@ -204,6 +204,20 @@ func TestWalk(t *testing.T) {
 			steps: []string{"update thing.a", "delete thing.b", "create thing.b"},
 			done:  Counts{plan.Update: 1, plan.Replace: 1},
 		},
+		"a replacement that stands whatever becomes known": {
+			desired: []config{{name: "thing.a", note: "new"}, {name: "thing.b", image: "$thing.a", on: []string{"thing.a"}}},
+			there:   []config{{name: "thing.a", note: "old"}, {name: "thing.b", image: "$thing.a", on: []string{"thing.a"}}},
+			prepare: func(s *sim) {
+				s.typ.CustomPlan = true
+				s.refine = unsure("thing.a")
+				s.lie["update thing.a"] = object("id-t1", "", "new")
+				half := s.recorded["thing.b"]
+				half.Tainted = true
+				s.recorded["thing.b"] = half
+			},
+			steps: []string{"update thing.a", "delete thing.b", "create thing.b"},
+			done:  Counts{plan.Update: 1, plan.Replace: 1},
+		},
 		"a replacement that nobody planned": {
 			desired: []config{{name: "thing.a"}, {name: "thing.b", note: "$thing.a", on: []string{"thing.a"}}},
 			there:   []config{{name: "thing.b", note: "old"}},
@@ -338,6 +352,11 @@ func TestWalk(t *testing.T) {
 			}
 			if r.HasErrors() != (len(test.problems) > 0) {
 				t.Errorf("got errors %v", r.HasErrors())
+			}
+			for name, p := range s.recorded {
+				if !p.Current.IsWhollyKnown() {
+					t.Errorf("%s is on record with unknown values", name)
+				}
 			}
 			if test.recorded != nil {
 				equal(t, "recorded", s.record(), test.recorded)
