@@ -156,7 +156,9 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 
 // recordsDiffer reports whether an apply without changes would still record
 // something: drift that was accepted.
-func (p *Project) recordsDiffer(planned *Planned) bool { return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0 }
+func (p *Project) recordsDiffer(planned *Planned) bool {
+	return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0
+}
 
 func present(list []OutputChange) []OutputChange {
 	return slices.DeleteFunc(slices.Clone(list), func(o OutputChange) bool { return o.After == cty.NilVal })

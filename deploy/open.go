@@ -34,6 +34,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	cfg.Version = o.Version
 	store, err := state.Open(ctx, state.Options{
 		Dir: o.Dir, StatePath: o.StatePath, Workspace: o.Workspace, StateHome: o.StateHome,
 		OwnerToken: o.OwnerToken, LockTimeout: o.LockTimeout, Command: "nxc " + o.Command,
@@ -47,6 +48,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 		return nil, append(diags, stateDiagnostic(err))
 	}
 	recorded := snapshot.State
+	cfg.Workspace = store.Workspace()
 	selection, more := cfg.Select(o.Flavours, recorded.Names()...)
 	diags = append(diags, more...)
 	if more.HasErrors() {
@@ -104,6 +106,7 @@ func Validate(ctx context.Context, o Options, sources func(map[string]*hcl.File)
 		return diags
 	}
 	diags = append(diags, cfg.CheckVersion(o.Version)...)
+	cfg.Version, cfg.Workspace = o.Version, state.DefaultWorkspace
 	p := &Project{o: o, Config: cfg, recorded: state.New()}
 	p.types = &types{p: p}
 	p.providers = newProviders(o.Plugins, func(string) (plugins.Folders, error) {

@@ -188,6 +188,24 @@ func (p *Planned) IsNode(a addr.Instance) bool {
 	return recorded != nil && slices.ContainsFunc(recorded.Nodes, func(n state.Node) bool { return n.Resource == a })
 }
 
+// Shown returns a change's values with what is sensitive marked so: by the
+// configuration, or by the type's schema.
+func (p *Planned) Shown(c *plan.Change) (before, after cty.Value) {
+	paths := slices.Clone(c.Marks)
+	if offer, pd := p.p.providers.schema(context.Background(), c.Provider); !pd.HasErrors() && offer.Resources[c.Type] != nil {
+		for _, path := range sensitivePaths(&offer.Resources[c.Type].Block) {
+			paths = append(paths, cty.PathValueMarks{Path: path, Marks: cty.NewValueMarks(marks.Sensitive)})
+		}
+	}
+	mark := func(v cty.Value) cty.Value {
+		if v == cty.NilVal || v.IsNull() {
+			return v
+		}
+		return v.MarkWithPaths(paths)
+	}
+	return mark(c.Before), mark(c.After)
+}
+
 // Place says where a recorded deployment is, for people.
 func (p *Planned) Place(d addr.Deployment) string {
 	recorded := p.base.Deployment(d)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -24,6 +25,9 @@ type run struct {
 	planned *Planned
 	session *state.Session
 	hard    context.Context
+
+	once   sync.Once // countBlocks
+	blocks map[addr.Instance]bool
 }
 
 // begin gives every deployment its record: its uuid, the places that its
@@ -157,6 +161,9 @@ func (r *run) recordProviders(record *state.Deployment) hcl.Diagnostics {
 // finish brings contexts and records up to date with what now exists.
 func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Diagnostics {
 	var diags hcl.Diagnostics
+	if r.planned.source != nil {
+		diags = append(diags, r.planned.source.postconditions(result)...)
+	}
 	if !result.Interrupted {
 		for _, d := range r.planned.Deployments {
 			told, more := r.p.deliverContexts(r.hard, d, result.Values, x.digests)
@@ -372,7 +379,7 @@ func (rec *recorder) incarnation(op apply.Operation, v cty.Value, planned bool) 
 	}
 	t := running.schema.Resources[c.Type]
 	made := &state.Incarnation{
-		Provider: c.Provider, SchemaVersion: t.Version, Attempt: op.Attempt, Dependencies: c.Dependencies,
+		Provider: c.Provider, SchemaVersion: t.Version, Attempt: op.Attempt, Dependencies: rec.r.dependencies(c),
 	}
 	sensitive := sensitivePaths(&t.Block)
 	for _, m := range c.Marks {
@@ -383,6 +390,52 @@ func (rec *recorder) incarnation(op apply.Operation, v cty.Value, planned bool) 
 		Seal: rec.r.session.Sealer(), Planned: planned,
 	})
 	return made, err
+}
+
+// dependencies are what an object directly depends on and what is, or will be,
+// in the state: a data source stands for what it depends on itself, and a block
+// without instances for nothing.
+func (r *run) dependencies(c *plan.Change) []addr.Instance {
+	r.once.Do(r.countBlocks)
+	var out []addr.Instance
+	seen := map[addr.Instance]bool{c.Addr: true}
+	var add func(list []addr.Instance)
+	add = func(list []addr.Instance) {
+		for _, a := range list {
+			switch {
+			case seen[a]:
+			case a.Data:
+				seen[a] = true
+				add(r.p.Config.Dependencies(a.Block()))
+			case r.blocks[a]:
+				seen[a] = true
+				out = append(out, a)
+			}
+		}
+	}
+	add(c.Dependencies)
+	return out
+}
+
+// countBlocks notes the addresses, blocks and deployments that will have objects.
+func (r *run) countBlocks() {
+	r.blocks = map[addr.Instance]bool{}
+	note := func(a addr.Instance) {
+		r.blocks[a], r.blocks[a.Block()] = true, true
+		if !a.Deployment.IsTop() {
+			r.blocks[addr.Instance{Deployment: a.Deployment}] = true
+		}
+	}
+	for i := range r.planned.Plan.Changes {
+		if c := &r.planned.Plan.Changes[i]; !c.Data && c.Action != plan.Delete {
+			note(c.Addr)
+		}
+	}
+	for _, resource := range r.p.recorded.Resources() {
+		if !r.p.selected(resource.Address.Deployment) {
+			note(resource.Address)
+		}
+	}
 }
 
 // decidedByWorld tells attributes that the provider decided from those that

@@ -13,8 +13,10 @@ import (
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plan"
+	"github.com/nixos-compose/nxc/plan/apply"
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/schema"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // source is the desired side of a plan: resources and data as config has
@@ -27,6 +29,8 @@ type source struct {
 	mu          sync.Mutex
 	evaluator   *config.Evaluator // for planning; values are asked of known
 	known       plan.Values
+	applied     plan.Values       // during an apply
+	applying    *config.Evaluator // with the values of applied
 	expansions  map[addr.Instance]config.Expansion
 	deployments map[addr.Deployment]*Deployment
 }
@@ -35,6 +39,10 @@ var _ plan.Source = (*source)(nil)
 
 func (p *Project) newSource() (*source, hcl.Diagnostics) {
 	levels, diags := p.Config.Levels(p.Selection)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	diags = append(diags, p.Config.CheckUnselected(p.Selection, p.exists)...)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -54,6 +62,19 @@ func (p *Project) newSource() (*source, hcl.Diagnostics) {
 		return s.known.Block(block)
 	})
 	return s, diags
+}
+
+// exists reports whether a block that takes no part has objects from before.
+func (p *Project) exists(block addr.Instance) bool {
+	if block.Data {
+		return true // it is read whenever it is needed
+	}
+	if block.Type == "" {
+		return p.recorded.Deployment(block.Deployment) != nil
+	}
+	return slices.ContainsFunc(p.recorded.ResourcesOf(block.Deployment), func(r *state.Resource) bool {
+		return r.Address.Block() == block
+	})
 }
 
 // Levels returns the blocks in an order in which each refers only to earlier ones.
@@ -76,6 +97,10 @@ func (s *source) Instances(ctx context.Context, block addr.Instance, known plan.
 	}
 	s.expansions[block] = x
 	dependencies := s.p.Config.Dependencies(block)
+	var after []addr.Instance
+	if block.Data {
+		after = s.p.Config.DependsOn(block)
+	}
 	ignore, all := r.Lifecycle.IgnoreChanges, r.Lifecycle.IgnoreAll
 	out := plan.Expanded{Kind: kindOf(x.Kind), Instances: make([]plan.Desired, 0, len(x.Keys))}
 	var found []plan.Problem
@@ -87,10 +112,10 @@ func (s *source) Instances(ctx context.Context, block addr.Instance, known plan.
 			found = append(found, problems(a, diags)...)
 		}
 		if diags.HasErrors() {
-			continue
+			break // the others would say the same
 		}
 		out.Instances = append(out.Instances, plan.Desired{
-			Addr: a, Provider: r.Provider, Config: v, DependsOn: dependencies,
+			Addr: a, Provider: r.Provider, Config: v, DependsOn: dependencies, ReadAfter: after,
 			Lifecycle: plan.Lifecycle{
 				CreateBeforeDestroy: r.Lifecycle.CreateBeforeDestroy,
 				PreventDestroy:      r.Lifecycle.PreventDestroy,
@@ -136,9 +161,40 @@ func (s *source) Evaluate(ctx context.Context, a addr.Instance, known plan.Value
 	s.mu.Lock()
 	x := s.expansions[a.Block()]
 	s.mu.Unlock()
-	e := s.p.Config.Evaluator(s.p.inputs, known.Block)
-	v, diags := e.Resource(r, x, a.Key, b)
+	v, diags := s.again(known).Resource(r, x, a.Key, b)
 	return v, problems(a, diags)
+}
+
+// postconditions checks what the user wants to hold of the objects that now
+// exist.
+func (s *source) postconditions(result *apply.Result) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, r := range s.p.Config.Resources {
+		if len(r.Lifecycle.Postconditions) == 0 {
+			continue
+		}
+		x := s.expansions[r.Addr]
+		for _, key := range x.Keys {
+			a := r.Addr
+			a.Key = key
+			if object, exists := result.Values[a]; exists && !object.IsNull() {
+				diags = append(diags, s.again(result.Objects).Postconditions(r, x, key, object)...)
+			}
+		}
+	}
+	return diags
+}
+
+// again returns the evaluator of an apply: one for as long as the values come
+// from one place.
+func (s *source) again(known plan.Values) *config.Evaluator {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.applying == nil || s.applied != known {
+		s.applied = known
+		s.applying = s.p.Config.Evaluator(s.p.inputs, known.Block)
+	}
+	return s.applying
 }
 
 // schemaOf returns the schema of a resource's or data block's body.

@@ -145,7 +145,8 @@ func forget(s *State, in []addr.Deployment, removed map[addr.Instance]bool) {
 	if len(removed) == 0 {
 		return
 	}
-	gone := func(a addr.Instance) bool { return removed[a] }
+	there := thereIn(s)
+	gone := func(a addr.Instance) bool { return !there.has(a) }
 	for _, d := range in {
 		for _, r := range s.ResourcesOf(d) {
 			if !dependsOnAny(r, gone) {

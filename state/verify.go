@@ -34,7 +34,7 @@ func (e *InvariantError) Error() string {
 // every dependency is there and none leads back to itself, and the open marks
 // are whole. It returns an *InvariantError. Nothing is written that it refuses.
 func (s *State) Verify() error {
-	v := &verifier{state: s, all: s.Resources()}
+	v := &verifier{state: s, all: s.Resources(), there: thereIn(s)}
 	if s.Lineage == "" {
 		v.add("lineage", "there is none")
 	}
@@ -53,6 +53,7 @@ func (s *State) Verify() error {
 type verifier struct {
 	state    *State
 	all      []*Resource // sorted
+	there    there
 	problems []Problem
 }
 
@@ -131,7 +132,7 @@ func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation,
 	}
 	attempts[i.Attempt] = true
 	for n, a := range i.Dependencies {
-		if v.state.Resource(a) == nil {
+		if !v.there.has(a) {
 			v.add(where, "it depends on %s, which does not exist", a)
 		}
 		if slices.Contains(i.Dependencies[:n], a) {
@@ -148,7 +149,8 @@ func (v *verifier) cycles() {
 		done   = 2
 	)
 	type step struct {
-		at   *Resource
+		at   addr.Instance
+		on   []addr.Instance
 		next int
 	}
 	colour := make(map[addr.Instance]uint8, v.state.Len())
@@ -156,26 +158,26 @@ func (v *verifier) cycles() {
 		if colour[start.Address] != 0 {
 			continue
 		}
-		path := []step{{at: start}}
+		path := []step{{at: start.Address, on: start.Dependencies}}
 		colour[start.Address] = onPath
 		for len(path) > 0 {
 			top := &path[len(path)-1]
-			if top.next == len(top.at.Dependencies) {
-				colour[top.at.Address] = done
+			if top.next == len(top.on) {
+				colour[top.at] = done
 				path = path[:len(path)-1]
 				continue
 			}
-			to := top.at.Dependencies[top.next]
+			to := top.on[top.next]
 			top.next++
 			switch colour[to] {
 			case 0:
 				colour[to] = onPath
-				path = append(path, step{at: v.state.Resource(to)})
+				path = append(path, step{at: to, on: v.there.behind(v.state, to)})
 			case onPath:
 				var names []string
 				for i := range path {
-					if len(names) > 0 || path[i].at.Address == to {
-						names = append(names, path[i].at.Address.String())
+					if len(names) > 0 || path[i].at == to {
+						names = append(names, path[i].at.String())
 					}
 				}
 				v.add(names[0], "it depends on itself: %s", strings.Join(append(names, to.String()), " -> "))

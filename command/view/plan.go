@@ -315,7 +315,9 @@ func changedNames(c *plan.Change) []string {
 }
 
 func (v *planWriter) attributes(c *plan.Change) {
-	for _, l := range attributeLines(c) {
+	shown := *c
+	shown.Before, shown.After = v.p.Shown(c)
+	for _, l := range attributeLines(&shown) {
 		text := l.after
 		if l.before != "" {
 			text = l.before + " -> " + l.after
