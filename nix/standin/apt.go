@@ -50,7 +50,7 @@ func (a aptClient) fetch(ctx context.Context, wanted []string) ([]Package, []str
 	}
 	a.progress("fetching the distribution's package lists (apt-get update)")
 	if update := a.update(ctx); update != nil {
-		return nil, nil, fmt.Errorf("%w\nFetching newer package lists failed too: %w", err, update)
+		return nil, nil, fmt.Errorf("%w\n%w", err, update)
 	}
 	return a.try(ctx, wanted)
 }
@@ -95,7 +95,7 @@ func (a aptClient) update(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Join(a.lists(), "partial"), 0o755); err != nil {
 		return err
 	}
-	_, err := a.run(ctx, "fetching package lists", a.command(ctx, "-qq", "update"), nil)
+	_, err := a.run(ctx, "fetching package lists", a.command(ctx, "-qq", "-o", "APT::Update::Error-Mode=any", "update"), nil)
 	if err != nil {
 		_ = os.RemoveAll(a.lists())
 	}
@@ -110,6 +110,9 @@ func (a aptClient) command(ctx context.Context, arguments ...string) *exec.Cmd {
 		"-o", "Debug::NoLocking=true",
 		"-o", "Dir::State::status=/dev/null",
 		"-o", "Dir::Cache=" + a.cache(),
+		// Whoever is offline should hear it soon; fetch tries a second time.
+		"-o", "Acquire::Retries=0",
+		"-o", "Acquire::http::Timeout=20",
 	}
 	if _, err := os.Stat(a.lists()); err == nil {
 		options = append(options, "-o", "Dir::State::lists="+a.lists())

@@ -2,7 +2,7 @@ package standin
 
 // layout is the version of the tree's and the index's shape. A change here
 // makes every record of an earlier layout worthless.
-const layout = 2
+const layout = 3
 
 // roots are the packages that a node may use; what they depend on comes with
 // them. Names that exist in Debian 12 and later and in Ubuntu 22.04 and later.
@@ -16,11 +16,12 @@ var roots = []string{
 	"bash", "coreutils", "findutils", "grep", "sed", "gawk", "tar", "gzip",
 	"bzip2", "xz-utils", "zstd", "cpio", "diffutils", "patch", "less",
 	"bsdutils", "debianutils", "psmisc", "time", "jq", "rsync", "ncurses-bin",
-	"ncurses-base",
+	"ncurses-base", "nano", "vim-tiny", "htop", "tmux", "tree", "lsof", "bc",
 
 	// The network, and how to measure it.
 	"iproute2", "iputils-ping", "netcat-openbsd", "curl", "wget", "socat",
 	"openssh-client", "openssh-server", "tcpdump", "iperf3", "strace",
+	"ethtool",
 
 	// What compositions serve and script.
 	"nginx-light", "redis-server", "redis-tools", "sqlite3", "python3",
@@ -52,6 +53,8 @@ var alternatives = []struct{ name, target string }{
 	{"nc", "nc.openbsd"},
 	{"netcat", "nc.openbsd"},
 	{"sh", "bash"},
+	{"vi", "vim.tiny"},
+	{"vim", "vim.tiny"},
 	{"which", "which.debianutils"},
 }
 

@@ -17,11 +17,15 @@ let
     targetPackages = final;
     pkgsBuildHost = final;
     hostPlatform = final.stdenv.hostPlatform;
-    nixos = module: (import ../nixos/eval-config.nix { inherit lib index; } {
-      inherit system;
-      pkgs = final;
-      modules = [ module ];
-    }).config.system.build // { };
+    nixos = module:
+      let
+        evaluated = import ../nixos/eval-config.nix { inherit lib index; } {
+          inherit system;
+          pkgs = final;
+          modules = [ module ];
+        };
+      in
+      evaluated.config.system.build // evaluated;
   };
   parts = [
     (final: _: import ./stdenv.nix { inherit lib system host; pkgs = final; })

@@ -51,6 +51,7 @@ let
   # nixpkgs' names, where the distribution's differ or are several.
   named = lib.mapAttrs (pname: args: hostPackage ({ inherit pname; } // args)) {
     bash = { };
+    bc = { };
     bashInteractive.from = [ "bash" ];
     busybox = { from = [ "busybox-static" ]; programs = [ "busybox" ]; };
     bzip2 = { };
@@ -63,6 +64,7 @@ let
     diffutils = { mainProgram = "diff"; };
     findutils = { mainProgram = "find"; };
     gawk = { };
+    ethtool = { };
     getent = { from = [ "libc-bin" ]; programs = [ "getent" ]; };
     glibc = { from = [ "libc6" ]; programs = [ ]; };
     gnugrep.from = [ "grep" ];
@@ -71,6 +73,7 @@ let
     gnutar.from = [ "tar" ];
     gzip = { };
     hostname = { };
+    htop = { };
     inetutils = { from = [ "hostname" "iputils-ping" ]; mainProgram = "ping"; };
     iperf3 = { };
     iperf.from = [ "iperf3" ];
@@ -81,6 +84,8 @@ let
     kmod = { };
     less = { };
     libcap.from = [ "libcap2-bin" ];
+    lsof = { };
+    nano = { };
     ncurses.from = [ "ncurses-bin" ];
     netcat = { from = [ "netcat-openbsd" ]; mainProgram = "nc"; };
     netcat-openbsd.mainProgram = "nc";
@@ -101,8 +106,11 @@ let
     systemd = { from = [ "systemd" "systemd-sysv" ]; mainProgram = "systemctl"; };
     tcpdump = { };
     time = { };
+    tmux = { };
+    tree = { };
     tzdata = { programs = [ ]; };
     util-linux = { from = [ "util-linux" "util-linux-extra" "mount" "bsdutils" ]; mainProgram = "mount"; };
+    vim = { from = [ "vim-tiny" ]; };
     wget = { };
     which = { from = [ "debianutils" ]; programs = [ "which" ]; };
     xz.from = [ "xz-utils" ];
