@@ -20,7 +20,7 @@ func Build(ctx context.Context, o Options) (*Plan, []Problem) {
 		objects: newObjects(o.Types, o.SensitiveMark),
 		shapes:  shapes{},
 		prior:   map[addr.Instance]*Prior{},
-		index:   map[addr.Instance]int{},
+		planned: map[addr.Instance]bool{},
 		pending: map[addr.Instance]Action{},
 	}
 	b.decider = decider{planner: o.Planner, cause: b.cause}
@@ -40,8 +40,8 @@ type builder struct {
 	shapes  shapes
 
 	prior   map[addr.Instance]*Prior // without deposed ones
-	changes []Change
-	index   map[addr.Instance]int // of changes, without deposed ones
+	changes []*Change
+	planned map[addr.Instance]bool // has a change, without deposed ones
 	// pending says what happens to instances and, as a whole, to blocks;
 	// those to which nothing happens are not in it.
 	pending  map[addr.Instance]Action
@@ -228,7 +228,6 @@ func directly(d *Desired) []addr.Instance {
 
 // level plans instances that do not depend on each other.
 func (b *builder) level(ctx context.Context, list []*Desired) {
-	b.changes = slices.Grow(b.changes, len(list)) // items point into it
 	var items []*item
 	var data []*read
 	for _, d := range list {
@@ -275,21 +274,21 @@ func (b *builder) start(d *Desired) (*Change, *Type, bool) {
 		b.problem(Problem{Addr: d.Addr, Summary: "The configuration does not fit its type", Detail: fmt.Sprintf("The values of %s have another shape than %s has in provider %s.", d.Addr, d.Addr.Type, d.Provider)})
 		return nil, nil, false
 	}
-	c := Change{
+	c := &Change{
 		Addr: d.Addr, Provider: d.Provider, Type: d.Addr.Type, Data: d.Addr.Data,
 		Before: cty.NullVal(s.typ), After: cty.NullVal(s.typ), Config: config, Marks: marks,
 		Dependencies: directly(d), References: d.References, Lifecycle: d.Lifecycle,
 		CreateBeforeDestroy: d.Lifecycle.CreateBeforeDestroy,
 		Deferred:            deferred(config, d.References),
 	}
-	problems := fill(&c, b.objects)
+	problems := fill(c, b.objects)
 	b.problem(problems...)
 	if HasErrors(problems) {
 		return nil, nil, false
 	}
-	b.index[c.Addr] = len(b.changes)
+	b.planned[c.Addr] = true
 	b.changes = append(b.changes, c)
-	return &b.changes[len(b.changes)-1], t, true
+	return c, t, true
 }
 
 // item adds what is on record to a change.

@@ -23,6 +23,9 @@ type read struct {
 // readAll reads the data sources whose configuration is known, several at a
 // time, and leaves the others for the apply.
 func readAll(ctx context.Context, planner Planner, list []*read) []Problem {
+	if len(list) == 0 {
+		return nil
+	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, readsAtOnce)
 	for _, r := range list {

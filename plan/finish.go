@@ -22,11 +22,11 @@ func (b *builder) deletions() {
 		if p.Addr.Data || p.Current.IsNull() || !b.selected(p.Addr.Deployment) {
 			continue
 		}
-		if _, desired := b.index[p.Addr]; desired && p.Deposed == 0 {
+		if b.planned[p.Addr] && p.Deposed == 0 {
 			continue
 		}
 		none := cty.NullVal(p.Current.Type())
-		c := Change{
+		c := &Change{
 			Addr: p.Addr, Deposed: p.Deposed, Provider: p.Provider, Type: p.Addr.Type,
 			Action: Delete, Before: p.Current, After: none, Config: none,
 			Dependencies: p.Dependencies, PriorDependencies: p.Dependencies,
@@ -80,13 +80,16 @@ func (b *builder) drifted(p *Prior) {
 // finish looks at all changes together: what excludes what, what must not be
 // destroyed, and whether there is an order for it all.
 func (b *builder) finish() (*Plan, []Problem) {
-	slices.SortFunc(b.changes, func(x, y Change) int {
+	slices.SortFunc(b.changes, func(x, y *Change) int {
 		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Deposed, y.Deposed))
 	})
 	slices.SortFunc(b.drift, func(x, y Drift) int {
 		return cmp.Or(x.Addr.Compare(y.Addr), cmp.Compare(x.Deposed, y.Deposed))
 	})
-	p := &Plan{Changes: b.changes, Drift: b.drift, Objects: b.objects}
+	p := &Plan{Changes: make([]Change, len(b.changes)), Drift: b.drift, Objects: b.objects}
+	for i, c := range b.changes {
+		p.Changes[i] = *c
+	}
 	m := membersOf(p.Changes)
 	if !HasErrors(b.problems) {
 		b.unknownReplacements()
@@ -104,7 +107,7 @@ func (b *builder) finish() (*Plan, []Problem) {
 // unknownReplacements refuses to replace what is not there.
 func (b *builder) unknownReplacements() {
 	for _, a := range b.o.Replace {
-		if b.o.Destroy || slices.ContainsFunc(b.changes, func(c Change) bool {
+		if b.o.Destroy || slices.ContainsFunc(b.changes, func(c *Change) bool {
 			return c.Addr == a || c.Addr.Block() == a || BlockOf(c.Addr) == a
 		}) {
 			continue

@@ -88,7 +88,7 @@ func arrange(changes []Change, m *members) (*Order, []Problem) {
 			members: m,
 		},
 		down:      make([]int, len(changes)),
-		downGates: map[addr.Instance]int{},
+		downGates: map[downGate]int{},
 		lateGates: map[addr.Instance]int{},
 	}
 	for i := range changes {
@@ -108,8 +108,14 @@ type arranger struct {
 	down    []int // node of each change, or -1
 	edges   []edge
 
-	downGates map[addr.Instance]int // before the deletion of a block's members
+	downGates map[downGate]int      // before the deletion of a block's members
 	lateGates map[addr.Instance]int // the same, softly; -1: no member is deleted late
+}
+
+// downGate names a gate: of what an address means, for old dependants or not.
+type downGate struct {
+	on  addr.Instance
+	old bool
 }
 
 // edge puts one node after another; a soft one gives way when the order would
@@ -221,15 +227,20 @@ func (a *arranger) deletion(i int) {
 	stays := c.Action != Delete && c.Action != Replace
 	for _, on := range c.PriorDependencies {
 		if one := a.only(on); one >= 0 {
-			a.edge(a.down[i], a.down[one], stays)
+			a.edge(a.down[i], a.down[one], stays || outlived(c, &a.changes[one]))
 		} else {
-			a.edge(a.down[i], a.downGate(on), stays)
+			a.edge(a.down[i], a.downGate(on, c.Deposed != 0), stays)
 		}
 		if stays {
 			a.beforeLate(on, i)
 		}
 	}
 }
+
+// outlived reports whether an object that depends on the address of another
+// one need not depend on that one itself: the other was replaced, and this one
+// may have been made with its successor.
+func outlived(c, on *Change) bool { return on.Deposed != 0 && c.Deposed == 0 }
 
 // only returns the one change that an address means, or -1.
 func (a *arranger) only(on addr.Instance) int {
@@ -260,17 +271,19 @@ func (a *arranger) needed(on addr.Instance) int {
 }
 
 // downGate returns the node before the deletion of all that an address means.
-func (a *arranger) downGate(on addr.Instance) int {
+// There is one for dependants that are old objects, left over from a
+// replacement, and one for the others: see outlived.
+func (a *arranger) downGate(on addr.Instance, old bool) int {
 	list := a.order.members.of(on)
 	if len(list) == 0 {
 		return -1
 	}
-	gate, ok := a.downGates[on]
+	gate, ok := a.downGates[downGate{on, old}]
 	if !ok {
 		gate = a.node(Gate, -1)
-		a.downGates[on] = gate
+		a.downGates[downGate{on, old}] = gate
 		for _, i := range list {
-			a.edge(gate, a.down[i], false)
+			a.edge(gate, a.down[i], !old && a.changes[i].Deposed != 0)
 		}
 	}
 	return gate

@@ -78,6 +78,8 @@ func made1(name string, action Action, on ...string) Change {
 
 func first(c Change) Change { c.CreateBeforeDestroy = true; return c }
 
+func old(c Change) Change { c.Deposed = 1; return c }
+
 func unresolved(c Change) Change {
 	c.Config = trigger(unk)
 	return c
@@ -124,6 +126,19 @@ func TestOrder(t *testing.T) {
 		},
 		"a value handed over by an updated one": {
 			[]Change{made1("a", Update), waits(made1("b", Update), "a")}, []string{"up a < up b"},
+		},
+		"an old object goes after what may still use it": {
+			[]Change{made1("a", NoOp), old(made1("a", Delete)), first(made1("b", Replace, "a"))}, []string{"up b < down b", "down b < down a'"},
+		},
+		"an old object goes after the old ones that used it": {
+			[]Change{made1("a", NoOp), old(made1("a", Delete)), made1("b", NoOp, "a"), old(made1("b", Delete, "a"))}, []string{"down b' < down a'"},
+		},
+		"an old object does not wait for what its successor's name waits for": {
+			[]Change{
+				waits(first(made1("a", Replace)), "a"), old(made1("a", Delete)),
+				waits(first(made1("b", Replace, "a")), "b"), old(made1("b", Delete, "a")),
+			},
+			[]string{"down a' < up a", "down b' < down a'", "down b' < up b", "up b < down b", "down b < down a"},
 		},
 		"values exchanged by replacing": {
 			[]Change{waits(made1("a", Replace), "b"), waits(made1("b", Replace), "a")}, []string{"down a < up b", "down b < up a"},
