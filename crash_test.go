@@ -201,7 +201,7 @@ func (w *world) compare(t *testing.T, what string) {
 	if len(s.Open) > 0 {
 		t.Errorf("%s: the state says that %v runs", what, s.Open)
 	}
-	if left, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*.journal")); len(left) > 0 {
 		t.Errorf("%s: journals are left: %v", what, left)
 	}
 	var known []string

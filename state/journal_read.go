@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Journal is what a command recorded of itself.
@@ -167,6 +168,17 @@ func (s *Store) openJournal(path, name, lineage string, byName map[string]*Journ
 	}
 	byName[name] = j
 	return nil
+}
+
+// sweepJournals removes what commands left that died before their journal
+// appeared under its name. One that is a minute old is no longer being made.
+func (s *Store) sweepJournals() {
+	left, _ := filepath.Glob(filepath.Join(s.journalFolder(), "*"+journalSuffix+tempSuffix))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(path)
+		}
+	}
 }
 
 func (j *Journal) drop() {

@@ -108,6 +108,7 @@ func (s *Store) loadOwned(ctx context.Context) (*Snapshot, error) {
 	for _, j := range snap.finished { // oldest first: a later one may say that an earlier one is done
 		j.drop()
 	}
+	s.sweepJournals()
 	return snap, nil
 }
 
@@ -283,6 +284,13 @@ func (x *Session) Intent(i Intent) error {
 		return fmt.Errorf("%s: an operation without an attempt", i.Address)
 	case i.Action != Delete && i.Planned == nil:
 		return fmt.Errorf("%s: an operation without a planned object", i.Address)
+	}
+	if i.Planned != nil {
+		for _, a := range i.Planned.Dependencies {
+			if !spellable(a) {
+				return fmt.Errorf("%s: it depends on %q, which is no address", i.Address, a)
+			}
+		}
 	}
 	provider, known := record.Providers[i.ProviderName]
 	if !known {
