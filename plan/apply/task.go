@@ -181,3 +181,12 @@ func (t *task) read(o *Options, rep *report) {
 	}
 	o.Events.Done(op, time.Since(begin), rep.problems)
 }
+
+// unrecorded is the problem that what happened could not be written down.
+func unrecorded(op *Operation, what string, err error) plan.Problem {
+	return plan.Problem{
+		Addr:    op.Change.Addr,
+		Summary: "The record cannot be written",
+		Detail:  fmt.Sprintf("%s of %s: %s. Nothing new was started after this.", what, op.Change.Addr, err),
+	}
+}
