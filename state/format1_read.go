@@ -104,6 +104,24 @@ func (d *decoder1) address() (addr.Instance, error) {
 	return d.parseAddress(text, pos)
 }
 
+// dependency reads the address of an instance, a block, or a deployment.
+func (d *decoder1) dependency() (addr.Instance, error) {
+	d.space()
+	pos := d.pos
+	text, err := d.str()
+	if err != nil {
+		return addr.Instance{}, err
+	}
+	if a, ok := d.addresses[text]; ok {
+		return a, nil
+	}
+	a, err := addr.ParseBlock(text)
+	if err != nil {
+		return a, d.failf(pos, "%v", err)
+	}
+	return a, nil
+}
+
 func (d *decoder1) parseDeployment(text string, pos int) (addr.Deployment, error) {
 	if text == topName {
 		return addr.Deployment{}, nil
@@ -321,7 +339,7 @@ func (d *decoder1) incarnationMember(i *Incarnation, name string, pos int) (err 
 		i.Status, err = d.status()
 	case "dependencies":
 		err = d.array(func() error {
-			a, err := d.address()
+			a, err := d.dependency()
 			i.Dependencies = append(i.Dependencies, a)
 			return err
 		})

@@ -105,6 +105,9 @@ func (v *verifier) deployments() {
 func (v *verifier) resources() {
 	for _, r := range v.all {
 		where := r.Address.String()
+		if back, err := addr.Parse(where); err != nil || back != r.Address {
+			v.add(where, "this is no address of a resource")
+		}
 		record := v.state.Deployment(r.Address.Deployment)
 		if record == nil {
 			v.add(where, "its deployment %s is not recorded", deploymentName(r.Address.Deployment))
@@ -132,6 +135,9 @@ func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation,
 	}
 	attempts[i.Attempt] = true
 	for n, a := range i.Dependencies {
+		if !spellable(a) {
+			v.add(where, "it depends on %q, which is no address", a.String())
+		}
 		if !v.there.has(a) {
 			v.add(where, "it depends on %s, which does not exist", a)
 		}
@@ -139,6 +145,12 @@ func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation,
 			v.add(where, "it depends on %s twice", a)
 		}
 	}
+}
+
+// spellable reports whether what is written of an address is read as the same.
+func spellable(a addr.Instance) bool {
+	back, err := addr.ParseBlock(a.String())
+	return err == nil && back == a
 }
 
 // cycles looks for a resource that depends on itself by way of others, in one

@@ -131,6 +131,9 @@ func (a Instance) String() string {
 		b.WriteString(a.Deployment.Composition)
 		b.WriteByte('.')
 		b.WriteString(a.Deployment.Flavour)
+		if a.Type == "" { // the whole deployment, see ParseBlock
+			return b.String()
+		}
 		b.WriteByte('.')
 	}
 	if a.Data {

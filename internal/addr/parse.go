@@ -30,6 +30,30 @@ func Parse(s string) (Instance, error) {
 	return parseExpression(s)
 }
 
+// ParseBlock reads an address as Instance.String writes it, of an instance or of
+// several at once: of a block (Instance.Block), also inside a deployment, or of
+// a whole deployment (an Instance with nothing but Deployment set).
+func ParseBlock(s string) (Instance, error) {
+	a, err := Parse(s)
+	if err == nil {
+		return a, nil
+	}
+	names := strings.Split(s, ".")
+	for _, n := range names {
+		if !hclsyntax.ValidIdentifier(n) {
+			return Instance{}, err
+		}
+	}
+	if names[0] != "composition" || len(names) < 3 || len(names) > 4 {
+		return Instance{}, err
+	}
+	a = Instance{Deployment: Deployment{Composition: names[1], Flavour: names[2]}}
+	if len(names) == 4 {
+		a.Type = names[3]
+	}
+	return a, nil
+}
+
 func parseExpression(s string) (Instance, error) {
 	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
 	if diags.HasErrors() {
