@@ -32,7 +32,7 @@ var _ plugins.Provider = (*Client)(nil)
 func (c *Client) Name() string { return c.options.Name }
 
 // PID returns the plugin's process id, which is also its process group's.
-func (c *Client) PID() int { return c.process.cmd.Process.Pid }
+func (c *Client) PID() int { return c.process.id() }
 
 // Done is closed when the plugin's process has ended.
 func (c *Client) Done() <-chan struct{} { return c.process.exited }

@@ -133,7 +133,7 @@ var errSilent = errors.New("no answer")
 // explainStart says why a plugin could not be started.
 func (c *Client) explainStart(err error) plugins.Diagnostics {
 	o := &c.options
-	if !c.process.started {
+	if c.process.id() == 0 {
 		return notStarted(o, err)
 	}
 	said := strings.TrimSpace(c.process.stdout.said())

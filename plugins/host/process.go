@@ -28,10 +28,12 @@ type process struct {
 	stdout *tee
 	stderr *os.File
 
-	hostPipe  *os.File // we hold the end that is never written to
-	closePipe sync.Once
+	hostPipe *os.File // we hold the end that is never written to
 
-	started bool
+	mu   sync.Mutex
+	pid  int  // 0: not started
+	dead bool // killed, perhaps before it was started
+
 	exited  chan struct{} // closed when the process has ended
 	drained chan struct{} // closed when, after that, all it said has been read
 	err     error         // how it ended
@@ -74,21 +76,26 @@ func (p *process) Start(context.Context) error {
 	p.cmd.ExtraFiles = []*os.File{hostChild}
 	p.cmd.Env = append(p.cmd.Env, wire.HostPipe+"=3")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return fail(context.Canceled)
+	}
 	if err := p.cmd.Start(); err != nil {
 		return fail(err)
 	}
 	for _, f := range []*os.File{stdoutChild, stderrChild, hostChild} {
 		f.Close()
 	}
-	p.stdout, p.stderr, p.hostPipe, p.started = &tee{File: stdout}, stderr, host, true
-	go p.reap()
+	p.stdout, p.stderr, p.hostPipe, p.pid = &tee{File: stdout}, stderr, host, p.cmd.Process.Pid
+	go p.reap(p.pid)
 	return nil
 }
 
 // reap waits for the end, and ends what the plugin started and did not detach.
-func (p *process) reap() {
+func (p *process) reap(pid int) {
 	p.err = p.cmd.Wait()
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	syscall.Kill(-pid, syscall.SIGKILL)
 	deadline := time.Now().Add(drainTime)
 	p.stdout.SetReadDeadline(deadline)
 	p.stderr.SetReadDeadline(deadline)
@@ -108,7 +115,10 @@ func (p *process) Wait(context.Context) error {
 
 // Kill ends the process and its process group at once.
 func (p *process) Kill(context.Context) error {
-	if !p.started {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+	if p.pid == 0 {
 		return nil
 	}
 	select {
@@ -116,7 +126,7 @@ func (p *process) Kill(context.Context) error {
 		return nil
 	default:
 	}
-	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(-p.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
 	return nil
@@ -124,9 +134,19 @@ func (p *process) Kill(context.Context) error {
 
 // release closes the pipe that keeps the plugin alive.
 func (p *process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.hostPipe != nil {
-		p.closePipe.Do(func() { p.hostPipe.Close() })
+		p.hostPipe.Close()
+		p.hostPipe = nil
 	}
+}
+
+// id returns the process id, 0 when the process was not started.
+func (p *process) id() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid
 }
 
 // ending describes how the process ended, once it has.
@@ -148,10 +168,10 @@ func (p *process) Name() string          { return p.cmd.Path }
 // ID is never empty, so that go-plugin tidies up after a process that could
 // not be started, too.
 func (p *process) ID() string {
-	if !p.started {
-		return "not started"
+	if pid := p.id(); pid != 0 {
+		return strconv.Itoa(pid)
 	}
-	return strconv.Itoa(p.cmd.Process.Pid)
+	return "not started"
 }
 
 // Diagnose has nothing to add: Launch explains failures itself.

@@ -252,6 +252,7 @@ func TestCancelledReads(t *testing.T) {
 	for i := range rs {
 		rs[i] = plugins.ReadRequest{Type: "stub_a", Object: object("x")}
 	}
+	c.Schema(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if d := c.Read(ctx, rs, func(int, plugins.ReadResult) {}); !d.HasErrors() || d[0].Summary != "Read was interrupted" {
