@@ -73,6 +73,7 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 		fmt.Fprintf(env.Stderr, "nxc %s: -parallelism is at least 1\n", name)
 		return exitError
 	}
+	f.all = name == "destroy"
 	return f.open(soft, env, name, func(p opened) int {
 		say = p.view.Note
 		o, err := options()

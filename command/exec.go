@@ -71,6 +71,7 @@ Examples:
 
 // onNode runs a program on a node with our own input and output.
 func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string, p plugins.Process, tty bool) int {
+	f.all = true
 	return f.open(ctx, env, name, func(o opened) int {
 		node, diags := o.RunningNode(ctx, target)
 		o.view.Diagnostics(diags)

@@ -41,6 +41,7 @@ Examples:
 			if destroy {
 				name = "plan -destroy"
 			}
+			f.all = destroy
 			return f.open(soft, env, name, func(p opened) int {
 				addresses, err := addressesOf(replace)
 				if err != nil {

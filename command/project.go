@@ -28,6 +28,7 @@ type projectFlags struct {
 	lockTimeout time.Duration
 	json        bool
 	verbose     bool
+	all         bool // without -flavour: everything that exists
 }
 
 func (f *projectFlags) register(fs *flag.FlagSet) {
@@ -71,7 +72,7 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 	logger := logger(env)
 	cache := xdg(env, "XDG_CACHE_HOME", ".cache")
 	return deploy.Options{
-		Dir: ".", StatePath: f.state, Flavours: f.flavours, Inputs: f.inputs,
+		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs,
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
 		RuntimeDir:  runtimeDir(env),

@@ -61,7 +61,10 @@ func (p *Project) configure(ctx context.Context, name string, e *config.Evaluato
 // for objects whose configuration is gone from them, as the state recorded it.
 func (p *Project) providerConfig(name string, b *schema.Block, e *config.Evaluator) (cty.Value, hcl.Diagnostics) {
 	if block := p.Config.Providers[name]; block != nil {
-		return e.Provider(block, b)
+		v, diags := e.Provider(block, b)
+		if !p.lenient || !diags.HasErrors() {
+			return v, diags
+		}
 	}
 	for _, d := range p.recorded.Deployments() {
 		recorded, ok := d.Providers[name]

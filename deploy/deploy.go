@@ -33,6 +33,7 @@ type Options struct {
 	Workspace string                 // default: the selected one
 	StatePath string                 // default: by workspace, beside the configuration
 	Flavours  []string               // -flavour
+	All       bool                   // without Flavours: everything on record, not the default flavours
 	Inputs    []config.InputArgument // -var and -var-file, in their order
 	Environ   []string               // of the process, for NXC_VAR_name
 
@@ -70,6 +71,7 @@ type Project struct {
 	Store     *state.Store
 
 	inputs    map[string]cty.Value
+	lenient   bool // variables may lack values: what is recorded does instead
 	providers *providers
 	types     *types
 	nix       *nix.Nix // found at the first need

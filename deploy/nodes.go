@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/state"
@@ -52,6 +53,8 @@ func (p *Project) RunningNode(ctx context.Context, target string) (*RunningNode,
 	if _, diags := p.checkOwner(); diags.HasErrors() {
 		return nil, diags
 	}
+	p.prepareLenient()
+	p.Selection = config.Selection{Deployments: []addr.Deployment{deployment}}
 	running, diags := p.configure(ctx, resource.Provider, p.evaluatorOf(nil))
 	if diags.HasErrors() {
 		return nil, diags

@@ -49,7 +49,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	}
 	recorded := snapshot.State
 	cfg.Workspace = store.Workspace()
-	selection, more := cfg.Select(o.Flavours, recorded.Names()...)
+	selection, more := selectFrom(cfg, o, recorded)
 	diags = append(diags, more...)
 	if more.HasErrors() {
 		return nil, diags
@@ -58,6 +58,20 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	p.types = &types{p: p}
 	p.providers = newProviders(o.Plugins, p.folders)
 	return p, diags
+}
+
+// selectFrom chooses the deployments that a command is about.
+func selectFrom(cfg *config.Config, o Options, recorded *state.State) (config.Selection, hcl.Diagnostics) {
+	if !o.All || len(o.Flavours) > 0 {
+		return cfg.Select(o.Flavours, recorded.Names()...)
+	}
+	all := config.Selection{TopLevel: true}
+	for _, d := range recorded.Names() {
+		if !d.IsTop() {
+			all.Deployments = append(all.Deployments, d)
+		}
+	}
+	return all, nil
 }
 
 // prepare gives variables their values and flavours their providers: what a
@@ -81,6 +95,23 @@ func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
 	})
 	p.unowned = failed
 	return diags
+}
+
+// prepareLenient gives variables their values where they have one, for commands
+// that need them only to reach what exists: a destroy must not fail because a
+// variable has no value any more.
+func (p *Project) prepareLenient() {
+	if p.inputs != nil {
+		return
+	}
+	inputs, diags := p.Config.Inputs(config.InputOptions{Environ: p.o.Environ, Arguments: p.o.Inputs})
+	p.inputs, p.lenient = inputs, true
+	if diags.HasErrors() {
+		p.o.Logger.Warn("variables have no value", "err", diags.Error())
+		if p.inputs == nil {
+			p.inputs = map[string]cty.Value{}
+		}
+	}
 }
 
 // startNix returns the way to Nix, found at the first need.

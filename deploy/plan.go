@@ -36,6 +36,9 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 			return nil, diags
 		}
 	}
+	if o.Destroy {
+		p.prepareLenient()
+	}
 	out := &Planned{Destroy: o.Destroy, Left: p.leftAlone(), Notices: notices, base: p.recorded, p: p}
 	if !o.Destroy {
 		s, more := p.newSource()
