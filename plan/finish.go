@@ -30,7 +30,7 @@ func (b *builder) deletions() {
 			Addr: p.Addr, Deposed: p.Deposed, Provider: p.Provider, Type: p.Addr.Type,
 			Action: Delete, Before: p.Current, After: none, Config: none,
 			Dependencies: p.Dependencies, PriorDependencies: p.Dependencies,
-			NotRefreshed: p.NotRefreshed, Attempt: p.Attempt, SchemaVersion: p.SchemaVersion,
+			NotRefreshed: p.NotRefreshed, Tainted: p.Tainted, Attempt: p.Attempt, SchemaVersion: p.SchemaVersion,
 		}
 		switch {
 		case p.Deposed != 0:

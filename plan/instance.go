@@ -67,6 +67,7 @@ func (b *builder) item(c *Change, t *Type) *item {
 	}
 	c.Before = p.Current
 	if p.Tainted {
+		c.Tainted = true
 		c.Reasons = append(c.Reasons, Reason{Text: "it was only half made"})
 	}
 	if b.asked(c.Addr) {

@@ -74,6 +74,8 @@ type Change struct {
 	Deferred bool
 	// NotRefreshed says that Before is only what was recorded.
 	NotRefreshed bool
+	// Tainted says that Before is only half made.
+	Tainted bool
 
 	Attempt       string // that made Before
 	SchemaVersion int64  // that Before was recorded with

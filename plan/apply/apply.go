@@ -54,8 +54,9 @@ type Executor interface {
 type Recorder interface {
 	// Intent comes before every operation.
 	Intent(op Operation) error
-	// Result comes after it, with what exists now (null: nothing). tainted
-	// says that the object is only half made.
+	// Result comes after it, with what exists now (null: nothing; after a
+	// failed delete, the old object, which keeps the change's
+	// PriorDependencies). tainted says that the object is only half made.
 	Result(op Operation, object cty.Value, tainted bool) error
 }
 

@@ -82,6 +82,20 @@ func TestWalk(t *testing.T) {
 			problems: []string{"thing.b: broken: delete thing.b"},
 			failed:   Counts{plan.Delete: 1}, skipped: Counts{plan.Delete: 1}, recorded: []string{"thing.a", "thing.b"},
 		},
+		"a failed delete of what was half made": {
+			desired: []config{{name: "thing.b"}},
+			there:   []config{{name: "thing.a"}, {name: "thing.b"}},
+			prepare: func(s *sim) {
+				for _, name := range []string{"thing.a", "thing.b"} {
+					half := s.recorded[name]
+					half.Tainted = true
+					s.recorded[name], s.fail["delete "+name] = half, ""
+				}
+			},
+			steps:    []string{"delete thing.a", "delete thing.b"},
+			problems: []string{"thing.a: broken: delete thing.a", "thing.b: broken: delete thing.b"},
+			failed:   Counts{plan.Delete: 1, plan.Replace: 1}, recorded: []string{"thing.a tainted", "thing.b tainted"},
+		},
 		"a failed update keeps the record": {
 			desired:  []config{{name: "thing.a", note: "new"}},
 			there:    []config{{name: "thing.a", note: "old"}},

@@ -98,7 +98,7 @@ func (t *task) apply(o *Options, op Operation, rep *report) {
 	o.Events.Started(op)
 	begin := time.Now()
 	object, problems := o.Executor.Apply(o.Hard, op, func(p Progress) { o.Events.Progress(op, p) })
-	tainted := op.Step == Create && plan.HasErrors(problems)
+	tainted := op.Step == Create && plan.HasErrors(problems) || op.Step == Delete && op.Change.Tainted
 	object, known := leftBehind(&op, object, plan.HasErrors(problems))
 	problems = append(problems, t.check(o, &op, object, known, plan.HasErrors(problems))...)
 	if known {
