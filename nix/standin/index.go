@@ -23,7 +23,15 @@ type Index struct {
 	Libraries    string                  `json:"libraries"`    // usr/lib/x86_64-linux-gnu
 	Tree         string                  `json:"tree"`
 	Busybox      string                  `json:"busybox"`
+	Kernel       IndexKernel             `json:"kernel"`
 	Packages     map[string]IndexPackage `json:"packages"`
+}
+
+// IndexKernel is the kernel that virtual machines boot: bzImage and lib/modules.
+type IndexKernel struct {
+	Path    string `json:"path"`
+	Version string `json:"version"` // as uname -r says it
+	Release string `json:"release"` // the package's version
 }
 
 // IndexPackage is one package of the tree.
@@ -41,18 +49,19 @@ let
   refer = path: { name = path; value.path = true; };
 in
 builtins.toFile "nxc-standin-index.json"
-  (builtins.appendContext text (builtins.listToAttrs (map refer [ index.tree index.busybox ])))
+  (builtins.appendContext text (builtins.listToAttrs (map refer [ index.tree index.busybox index.kernel.path ])))
 `
 
-// add brings the unpacked tree, a static busybox and the index into the store.
-func add(ctx context.Context, work, dir string, host distribution, packages []Package, all contents, progress func(string)) (record, error) {
+// add brings the unpacked tree, a static busybox, the kernel and the index into
+// the store.
+func add(ctx context.Context, work, dir string, host distribution, packages []Package, all contents, linux kernel, progress func(string)) (record, error) {
 	root := filepath.Join(work, "debian-tree")
 	busybox, err := busyboxFolder(ctx, root, filepath.Join(work, "busybox"))
 	if err != nil {
 		return record{}, err
 	}
 	progress("adding the packages to the Nix store")
-	paths, err := nixStoreAdd(ctx, root, busybox)
+	paths, err := nixStoreAdd(ctx, root, busybox, linux.folder)
 	if err != nil {
 		return record{}, err
 	}
@@ -65,6 +74,7 @@ func add(ctx context.Context, work, dir string, host distribution, packages []Pa
 		Libraries:    "usr/lib/" + architecture() + "-linux-gnu",
 		Tree:         paths[0],
 		Busybox:      paths[1],
+		Kernel:       IndexKernel{Path: paths[2], Version: linux.version, Release: linux.release},
 		Packages:     map[string]IndexPackage{},
 	}
 	for i, p := range packages {
@@ -74,7 +84,7 @@ func add(ctx context.Context, work, dir string, host distribution, packages []Pa
 	if err != nil {
 		return record{}, err
 	}
-	return record{Layout: layout, Roots: rootsDigest(), Index: path, Tree: index.Tree, Busybox: index.Busybox}, nil
+	return record{Layout: layout, Roots: rootsDigest(), Index: path, Tree: index.Tree, Busybox: index.Busybox, Kernel: index.Kernel.Path}, nil
 }
 
 // busyboxFolder is a folder with the static busybox and links for its applets:

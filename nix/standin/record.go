@@ -25,6 +25,7 @@ type record struct {
 	Index    string   `json:"index"`
 	Tree     string   `json:"tree"`
 	Busybox  string   `json:"busybox"`
+	Kernel   string   `json:"kernel"`
 }
 
 // recordFile keeps releases of distributions apart: a home folder may be
@@ -65,7 +66,7 @@ func (r record) covers(packages []string) bool {
 
 // present says whether everything is still in the store.
 func (r record) present() bool {
-	for _, path := range []string{r.Index, r.Tree, r.Busybox} {
+	for _, path := range []string{r.Index, r.Tree, r.Busybox, r.Kernel} {
 		if path == "" {
 			return false
 		}
@@ -91,7 +92,7 @@ func (r record) write(file string) error {
 // rootsDigest changes when the lists in packages.go change.
 func rootsDigest() string {
 	var text strings.Builder
-	for _, list := range [][]string{roots, leftPatterns, dropped, sortedKeys(left), sortedKeys(unitMakers)} {
+	for _, list := range [][]string{roots, machineRoots, leftPatterns, dropped, sortedKeys(left), sortedKeys(unitMakers)} {
 		text.WriteString(strings.Join(list, " ") + "\n")
 	}
 	for _, alternative := range alternatives {

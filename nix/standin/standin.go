@@ -81,7 +81,7 @@ func recorded(ctx context.Context, dir string, host distribution, options Option
 	if err != nil || !known.covers(options.Packages) || !known.present() {
 		return "", false
 	}
-	if options.Verify && !valid(ctx, known.Index, known.Tree, known.Busybox) {
+	if options.Verify && !valid(ctx, known.Index, known.Tree, known.Busybox, known.Kernel) {
 		return "", false
 	}
 	return known.Index, true
@@ -100,7 +100,7 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 	wanted = sortedUnique(wanted)
 
 	apt := aptClient{dir: dir, host: host, progress: progress}
-	packages, archives, err := apt.fetch(ctx, sortedUnique(append(slices.Clone(roots), wanted...)))
+	packages, archives, err := apt.fetch(ctx, sortedUnique(slices.Concat(roots, machineRoots, wanted)))
 	if err != nil {
 		return "", err
 	}
@@ -114,7 +114,11 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 	if err != nil {
 		return "", err
 	}
-	made, err := add(ctx, work, dir, host, packages, contents, progress)
+	linux, err := apt.fetchKernel(ctx, work)
+	if err != nil {
+		return "", err
+	}
+	made, err := add(ctx, work, dir, host, packages, contents, linux, progress)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,10 @@ let
   accepted = import ./accepted.nix { inherit lib; };
   packages = { config, ... }: {
     _file = ./eval-config.nix;
+    _module.args.utils = {
+      inherit (lib.strings) escapeSystemdPath escapeSystemdExecArg escapeSystemdExecArgs;
+      toShellPath = shell: if lib.isDerivation shell then lib.getExe shell else shell;
+    };
     _module.args.pkgs = lib.mkDefault (
       if pkgs != null then
         (if config.nixpkgs.overlays == [ ] then pkgs else pkgs.appendOverlays config.nixpkgs.overlays)

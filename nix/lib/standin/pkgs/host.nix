@@ -13,6 +13,9 @@ rec {
   # A static busybox with links for its applets, to run builders with.
   busybox = refer index.busybox;
 
+  # What virtual machines boot: bzImage and lib/modules, as in nixpkgs' kernels.
+  kernel = index.kernel // { path = refer index.kernel.path; };
+
   bash = "${tree}/usr/bin/bash";
   # A program of the tree, for units and scripts of a node.
   program = name: "${tree}/usr/bin/${name}";

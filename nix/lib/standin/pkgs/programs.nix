@@ -100,6 +100,7 @@ let
     rsync = { };
     shadow = { from = [ "passwd" "login" ]; mainProgram = "passwd"; passthru.su = named.su; };
     socat = { };
+    squashfsTools = { from = [ "squashfs-tools" ]; mainProgram = "mksquashfs"; };
     sqlite = { from = [ "sqlite3" ]; mainProgram = "sqlite3"; };
     strace = { };
     su = { from = [ "util-linux" ]; programs = [ "su" ]; };
@@ -189,9 +190,16 @@ named // {
   # A classic that every tutorial installs.
   hello = pkgs.writeShellScriptBin "hello" ''echo "Hello, world!"'' // { pname = "hello"; version = "stand-in"; };
 
-  # A machine's kernel comes with its flavour; containers share the host's.
+  # The kernel that machines boot; containers share the host's.
   linuxPackages = lib.recurseIntoAttrs {
-    kernel = { pname = "linux"; name = "linux-host"; version = "host"; outPath = tree; type = "derivation"; };
+    kernel = {
+      pname = "linux";
+      name = "linux-${host.kernel.version}";
+      version = host.upstreamVersion host.kernel.release;
+      modDirVersion = host.kernel.version;
+      outPath = host.kernel.path;
+      type = "derivation";
+    };
   };
   linuxPackages_latest = pkgs.linuxPackages;
   linuxPackagesFor = kernel: pkgs.linuxPackages // { inherit kernel; };
