@@ -55,10 +55,20 @@ func setup(e *testscript.Env) error {
 			e.Setenv(name, v)
 		}
 	}
-	first, _, _ := strings.Cut(e.Getenv("PATH"), ":")
-	e.Setenv("NXC_ONLY", first) // a PATH that has nxc and nothing else
-	e.Defer(func() { destroyLeftovers(e, filepath.Join(first, "nxc")) })
-	e.Setenv("PATH", e.Getenv("PATH")+":"+strings.Join([]string{"/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
+	programs, path, _ := strings.Cut(e.Getenv("PATH"), ":")
+	only := filepath.Join(e.WorkDir, ".bin") // a PATH that has nxc and nothing else
+	if err := os.Mkdir(only, 0o755); err != nil {
+		return err
+	}
+	nxc := filepath.Join(only, "nxc")
+	if err := os.Symlink(filepath.Join(programs, "nxc"), nxc); err != nil {
+		return err
+	}
+	e.Setenv("NXC_ONLY", only)
+	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
+	e.Setenv("PAUSE", filepath.Join(programs, "pause"))
+	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
+	e.Defer(func() { destroyLeftovers(e, nxc) })
 	return nil
 }
 
