@@ -110,7 +110,7 @@ func peekFormat(data []byte) (format int64, requires string, pos int, err error)
 		}
 		return err
 	})
-	if err == errFound || format > 0 { // whatever comes later: what a newer format has there is not ours to judge
+	if errors.Is(err, errFound) || format > 0 { // whatever comes later: what a newer format has there is not ours to judge
 		return format, requires, pos, nil
 	}
 	if err == nil {

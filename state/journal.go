@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -69,7 +70,7 @@ func appendFrame(dst, payload []byte) []byte {
 // copyFolder, unless that is "".
 func createJournal(folder, name, copyFolder string, begin *Record) (*journalWriter, error) {
 	path := filepath.Join(folder, name+journalSuffix)
-	f, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, &JournalError{Path: path, Err: err}
 	}
@@ -122,10 +123,7 @@ func (j *journalWriter) openCopy(folder, name string) {
 	if err != nil {
 		return
 	}
-	if _, err := j.f.Seek(0, io.SeekStart); err == nil {
-		_, err = io.Copy(f, j.f)
-	}
-	if err != nil || flock(f, false) != nil {
+	if _, err = io.Copy(f, io.NewSectionReader(j.f, 0, math.MaxInt64)); err != nil || flock(f, false) != nil {
 		f.Close()
 		os.Remove(path)
 		return

@@ -133,13 +133,13 @@ func (s *Store) ownership(file *State) Ownership {
 	switch {
 	case fits(mine):
 		o.token = mine
-		if record == nil || s.sameFolder(record, here, file.Lineage) {
+		if record == nil || sameFolder(record, here) {
 			o.Kind = Own
 			return o
 		}
 	case fits(kept):
 		o.token = kept
-		if s.sameFolder(record, here, file.Lineage) {
+		if sameFolder(record, here) {
 			o.Kind = TakenBack
 			return o
 		}
@@ -156,7 +156,7 @@ func (s *Store) ownership(file *State) Ownership {
 
 // sameFolder reports whether the recorded folder is this one, under this or
 // another name.
-func (s *Store) sameFolder(r *ownerRecord, here, lineage string) bool {
+func sameFolder(r *ownerRecord, here string) bool {
 	if r.Folder == here {
 		return true
 	}

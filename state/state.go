@@ -38,7 +38,7 @@ type State struct {
 type Command struct {
 	Journal     string // the journal's name, unique
 	Deployments []addr.Deployment
-	Command     string // as typed, such as "nxc apply"
+	Command     string // such as "nxc apply"; not its arguments, which may be secret
 	User        string
 	Host        string
 	PID         int

@@ -32,7 +32,7 @@ type Options struct {
 	// OwnerToken is $NXC_OWNER_TOKEN: the token, where no file keeps one.
 	OwnerToken string
 
-	Command     string        // as typed, for locks and open marks
+	Command     string        // what runs, such as "nxc apply": others see it in locks and open marks
 	LockTimeout time.Duration // how long to wait for a lock
 	OnWait      func(*LockedError)
 }

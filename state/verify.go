@@ -24,10 +24,12 @@ func (e *InvariantError) Error() string {
 		lines[i] = p.Where + ": " + p.Detail
 	}
 	if len(lines) == 1 {
-		return "the state contradicts itself: " + lines[0]
+		return "the state contradicts itself: " + lines[0] + "; " + invariantRemedy
 	}
-	return "the state contradicts itself:\n  " + strings.Join(lines, "\n  ")
+	return "the state contradicts itself:\n  " + strings.Join(lines, "\n  ") + "\n" + invariantRemedy
 }
+
+const invariantRemedy = "nothing was written; after a merge, correct the file by hand, or bring a good one back with git or from .nxc/backup"
 
 // Verify checks that the state makes sense as a whole: that every deployment
 // has an identity, every object a deployment and a provider that are recorded,
