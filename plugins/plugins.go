@@ -3,8 +3,9 @@
 // Provider is the whole of it: the rest of nxc knows providers only through
 // this interface, so that another client (of another protocol) can stand
 // behind it. The package holds the words both sides use; the wire format is in
-// plugins/proto, the client in plugins/host, and the side that an author
-// programs against in plugins/sdk. It starts nothing and does no I/O.
+// plugins/proto, how one becomes the other in plugins/wire, the processes in
+// plugins/host, and the side that an author programs against in plugins/sdk. It
+// starts nothing and does no I/O.
 package plugins
 
 import (

@@ -274,6 +274,9 @@ func (i *instance) Apply(ctx context.Context, r plugins.ApplyRequest, progress f
 	}
 	ctx, done := i.begin(ctx)
 	defer done()
+	if r.Operation.Timeout == 0 {
+		r.Operation.Timeout = defaultTimeout(i.schema.Resources[r.Type].Timeouts, r.Action)
+	}
 	if r.Operation.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.Operation.Timeout)
@@ -286,6 +289,18 @@ func (i *instance) Apply(ctx context.Context, r plugins.ApplyRequest, progress f
 		result.Diagnostics = append(result.Diagnostics, last.timedOut(r.Operation.Timeout)...)
 	}
 	return result
+}
+
+// defaultTimeout returns the type's own bound of an action.
+func defaultTimeout(t plugins.Timeouts, a plugins.Action) time.Duration {
+	switch a {
+	case plugins.Create:
+		return t.Create
+	case plugins.Update:
+		return t.Update
+	default:
+		return t.Delete
+	}
 }
 
 // lastPhase remembers what an operation was doing, to say so when it timed out.
@@ -314,7 +329,7 @@ func (l *lastPhase) timedOut(after time.Duration) plugins.Diagnostics {
 	if l.text != "" {
 		summary += ", while " + l.text
 	}
-	return plugins.NewError(summary, "Give it more time in the timeouts block, or look at what it waits for.")
+	return plugins.NewError(summary, "What it waited for did not come in time. Look at that first, then run the command again.")
 }
 
 func (i *instance) Find(ctx context.Context, r plugins.FindRequest) ([]plugins.Found, plugins.Diagnostics) {

@@ -59,7 +59,8 @@ type Case struct {
 	// Break removes the object behind the provider's back.
 	Break func(t *testing.T, object cty.Value)
 
-	// Invisible says that nothing exists outside, so that Find finds nothing.
+	// Invisible says that nothing exists outside, so that Find finds nothing
+	// and Read has nothing to miss.
 	Invisible bool
 
 	// Drifts names attributes that change by themselves.
