@@ -109,9 +109,18 @@ func (p *Project) remembered(ctx context.Context, o recordedObject) (plan.Prior,
 func (p *Project) prior(ctx context.Context, o recordedObject, through *provider) (plan.Prior, hcl.Diagnostics) {
 	v, diags := p.object(ctx, o, through)
 	return plan.Prior{
-		Addr: o.addr, Provider: o.Provider, Recorded: v, Current: v, Tainted: o.Status != state.Ready,
+		Addr: o.addr, Provider: o.Provider, Recorded: v, Current: v, Tainted: o.Status == state.HalfMade, Unwanted: unwanted(o.Status),
 		Dependencies: o.Dependencies, Attempt: o.Attempt, SchemaVersion: o.SchemaVersion, Deposed: o.deposed,
 	}, diags
+}
+
+// unwanted says why an object is to be replaced although nothing is wrong with
+// its configuration.
+func unwanted(s state.Status) string {
+	if s == state.Tainted {
+		return "it is tainted"
+	}
+	return ""
 }
 
 func (p *Project) object(ctx context.Context, o recordedObject, through *provider) (cty.Value, hcl.Diagnostics) {

@@ -381,6 +381,9 @@ func (rec *recorder) incarnation(op apply.Operation, v cty.Value, planned bool) 
 	made := &state.Incarnation{
 		Provider: c.Provider, SchemaVersion: t.Version, Attempt: op.Attempt, Dependencies: rec.r.dependencies(c),
 	}
+	if op.Step == apply.Delete { // it could not be deleted, and is what it was
+		made.Dependencies = c.PriorDependencies
+	}
 	sensitive := sensitivePaths(&t.Block)
 	for _, m := range c.Marks {
 		sensitive = append(sensitive, m.Path)
