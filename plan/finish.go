@@ -174,7 +174,7 @@ func spreadCreateBeforeDestroy(changes []Change, m *members, exclusive func(*Cha
 			}
 			visited[on] = true
 			for _, i := range m.of(on) {
-				if changes[i].Action == Replace && !changes[i].CreateBeforeDestroy {
+				if changes[i].Action == Replace && !changes[i].CreateBeforeDestroy && !changes[i].Tainted {
 					changes[i].CreateBeforeDestroy = true
 					because[i] = c.Addr
 					queue = append(queue, i)

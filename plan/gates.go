@@ -43,7 +43,7 @@ func (a *arranger) downGate(on addr.Instance, old bool) int {
 		gate = a.node(Gate, -1)
 		a.downGates[downGate{on, old}] = gate
 		for _, i := range list {
-			a.edge(gate, a.down[i], !old && a.changes[i].Deposed != 0)
+			a.edge(gate, a.down[i], a.changes[i].Tainted || !old && a.changes[i].Deposed != 0)
 		}
 	}
 	return gate

@@ -67,8 +67,11 @@ func (b *builder) item(c *Change, t *Type) *item {
 	}
 	c.Before = p.Current
 	if p.Tainted {
-		c.Tainted = true
+		c.Tainted, c.CreateBeforeDestroy = true, false
 		c.Reasons = append(c.Reasons, Reason{Text: "it was only half made"})
+	}
+	if p.Unwanted != "" {
+		c.Reasons = append(c.Reasons, Reason{Text: p.Unwanted})
 	}
 	if b.asked(c.Addr) {
 		c.Reasons = append(c.Reasons, Reason{Text: "its replacement was asked for"})

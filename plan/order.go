@@ -233,6 +233,7 @@ func (a *arranger) deletion(i int) {
 }
 
 // outlived reports whether an object that depends on the address of another
-// one need not depend on that one itself: the other was replaced, and this one
-// may have been made with its successor.
-func outlived(c, on *Change) bool { return on.Deposed != 0 && c.Deposed == 0 }
+// one need not depend on that one itself: the other is half made, so that
+// nothing was built on it; or it was replaced, and this one may have been made
+// with its successor.
+func outlived(c, on *Change) bool { return on.Tainted || on.Deposed != 0 && c.Deposed == 0 }

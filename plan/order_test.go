@@ -78,6 +78,8 @@ func made1(name string, action Action, on ...string) Change {
 
 func first(c Change) Change { c.CreateBeforeDestroy = true; return c }
 
+func half(c Change) Change { c.Tainted = true; return c }
+
 func old(c Change) Change { c.Deposed = 1; return c }
 
 func unresolved(c Change) Change {
@@ -139,6 +141,9 @@ func TestOrder(t *testing.T) {
 				waits(first(made1("b", Replace, "a")), "b"), old(made1("b", Delete, "a")),
 			},
 			[]string{"down a' < up a", "down b' < down a'", "down b' < up b", "up b < down b", "down b < down a"},
+		},
+		"what is half made goes first": {
+			[]Change{half(made1("a", Replace)), first(made1("b", Replace, "a"))}, []string{"down a < up a", "up a < up b", "up b < down b"},
 		},
 		"values exchanged by replacing": {
 			[]Change{waits(made1("a", Replace), "b"), waits(made1("b", Replace), "a")}, []string{"down a < up b", "down b < up a"},

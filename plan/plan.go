@@ -74,7 +74,8 @@ type Change struct {
 	Deferred bool
 	// NotRefreshed says that Before is only what was recorded.
 	NotRefreshed bool
-	// Tainted says that Before is only half made.
+	// Tainted says that Before is only half made. It is destroyed first,
+	// whatever the lifecycle says: nothing was built on it.
 	Tainted bool
 
 	Attempt       string // that made Before

@@ -157,6 +157,7 @@ type Prior struct {
 	Current       cty.Value // null: gone
 	Gone          string    // what became of it, in a few words, when known
 	Tainted       bool      // half made
+	Unwanted      string    // why the user wants another object, in a few words, or ""
 	Dependencies  []addr.Instance
 	Attempt       string
 	SchemaVersion int64
