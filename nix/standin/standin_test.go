@@ -146,7 +146,7 @@ func TestRecord(t *testing.T) {
 	dir, host := t.TempDir(), distribution{ID: "debian", Version: "12"}
 	there := filepath.Join(dir, "there")
 	write(t, there, "")
-	kept := record{Layout: layout, Roots: rootsDigest(), Packages: []string{"htop"}, Index: there, Tree: there, Busybox: there}
+	kept := record{Layout: layout, Roots: rootsDigest(), Packages: []string{"htop"}, Index: there, Tree: there, Busybox: there, Kernel: there}
 	if err := kept.write(recordFile(dir, host)); err != nil {
 		t.Fatal(err)
 	}
