@@ -1,0 +1,9 @@
+# The Nix half of the flavour "vm-ramdisk": every role boots from one kernel and
+# one initrd that hold the systems of all roles, and lives in memory.
+{
+  modules = [ ./module.nix ];
+
+  artifacts = context: import ./image.nix (context // { store = "ramdisk"; });
+
+  extra = context: import ./extra.nix context;
+}

@@ -1,0 +1,115 @@
+# Builds what machines boot: a kernel for each role, and one initrd for all of
+# them. `store` says where a machine finds the store: in the initrd ("ramdisk"),
+# on a disk ("image"), or on the host ("9p").
+{ lib, pkgs, roles, store, ... }:
+let
+  names = builtins.attrNames roles;
+  systems = builtins.mapAttrs (_: role: role.config.system.build.toplevel) roles;
+  kernelOf = role: role.config.boot.kernelPackages.kernel;
+  kernels = builtins.attrValues (builtins.listToAttrs
+    (map (name: { name = builtins.unsafeDiscardStringContext "${kernelOf roles.${name}}"; value = name; }) names));
+
+  # What the first stage needs, and what roles ask for.
+  modules = lib.unique ([
+    "virtio_pci" "virtio_net" "virtio_blk" "virtio_rng" "loop" "squashfs" "overlay"
+    "9p" "9pnet_virtio" "af_packet" "8021q"
+  ] ++ lib.concatMap
+    (name: let boot = roles.${name}.config.boot; in boot.initrd.kernelModules ++ boot.kernelModules)
+    names);
+
+  # A static shell with the usual programs.
+  busybox = if pkgs ? pkgsStatic then pkgs.pkgsStatic.busybox else pkgs.host.busybox;
+
+  # The wanted modules of one kernel with those that they need, uncompressed.
+  modulesOf = role:
+    let
+      kernel = kernelOf role;
+      tree = role.config.system.modulesTree or kernel;
+    in
+    pkgs.runCommand "machine-modules-${kernel.modDirVersion}"
+      {
+        nativeBuildInputs = [ pkgs.kmod pkgs.xz pkgs.zstd ];
+        inherit modules tree;
+        version = kernel.modDirVersion;
+      } ''
+      mkdir -p all/lib/modules "$out/lib/modules/$version"
+      cp -rL "$tree/lib/modules/$version" all/lib/modules/
+      chmod -R u+w all
+      find all -name '*.ko.xz' -exec xz -d {} +
+      find all -name '*.ko.zst' -exec zstd -q -d --rm {} +
+      depmod -b "$PWD/all" "$version"
+      cd "all/lib/modules/$version"
+      awk -v wanted="$modules" '
+        BEGIN { n = split(wanted, list, " "); for (i = 1; i <= n; i++) { gsub(/-/, "_", list[i]); want[list[i]] = 1 } }
+        { file = $1; sub(/:$/, "", file); name = file; sub(/.*\//, "", name); sub(/\.ko$/, "", name); gsub(/-/, "_", name)
+          if (name in want) { print file; for (i = 2; i <= NF; i++) print $i } }
+      ' modules.dep | sort -u >list
+      while read -r file; do
+        mkdir -p "$out/lib/modules/$version/$(dirname "$file")"
+        cp "$file" "$out/lib/modules/$version/$file"
+      done <list
+      for file in modules.order modules.builtin modules.builtin.modinfo; do
+        [ ! -e "$file" ] || cp "$file" "$out/lib/modules/$version/"
+      done
+      depmod -b "$out" "$version"
+    '';
+
+  # The systems of all roles with all that they refer to.
+  image = pkgs.runCommand "machine-store"
+    {
+      nativeBuildInputs = [ pkgs.squashfsTools ];
+      closure = pkgs.closureInfo { rootPaths = builtins.attrValues systems; };
+    } ''
+    mkdir "$out"
+    mksquashfs $(cat "$closure/store-paths") "$out/store.squashfs" \
+      -keep-as-directory -all-root -no-xattrs -noappend -no-progress -comp lz4 >log || { cat log; exit 1; }
+  '';
+
+  kernelFile = kernel: pkgs.runCommand "machine-kernel-${kernel.modDirVersion}" { inherit kernel; } ''
+    mkdir "$out"
+    cp "$kernel/bzImage" "$out/bzImage"
+  '';
+
+  initrd = pkgs.runCommand "machine-initrd"
+    {
+      nativeBuildInputs = [ pkgs.cpio ];
+      stage1 = import ./stage1.nix { inherit store; modules = lib.concatStringsSep " " modules; };
+      dhcp = import ./dhcp.nix;
+      passAsFile = [ "stage1" "dhcp" ];
+      inherit busybox;
+      trees = map (name: modulesOf roles.${name}) kernels;
+      roleNames = names;
+      # Only the names: the store is elsewhere.
+      systems = map (name: builtins.unsafeDiscardStringContext "${systems.${name}}") names;
+    } ''
+    mkdir -p root/bin root/nxc-roles root/etc root/lib/modules
+    cp "$busybox/bin/busybox" root/bin/busybox
+    cp "$stage1Path" root/init
+    cp "$dhcpPath" root/dhcp
+    chmod +x root/init root/dhcp root/bin/busybox
+    for tree in $trees; do cp -r "$tree/lib/modules/." root/lib/modules/; done
+    set -- $systems
+    for name in $roleNames; do
+      echo "$1" >"root/nxc-roles/$name"
+      shift
+    done
+    ${lib.optionalString (store == "ramdisk") "cp ${image}/store.squashfs root/store.squashfs"}
+    mkdir "$out"
+    chmod -R u+w root
+    cd root
+    find . -exec touch -h -d @1 {} +
+    find . | sort | cpio --quiet -o -H newc -R 0:0 >"$out/initrd"
+  '';
+in
+{
+  initrd = { drv = initrd; file = "initrd"; };
+}
+// builtins.listToAttrs (map
+  (name: {
+    name = "kernel-${name}";
+    value = { drv = kernelFile (kernelOf roles.${name}); file = "bzImage"; };
+  })
+  names)
+// lib.optionalAttrs (store == "image") {
+  store = { drv = image; file = "store.squashfs"; };
+}
