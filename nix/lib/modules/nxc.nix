@@ -42,7 +42,11 @@ in
     sharedDirs = mkOption {
       type = types.attrsOf (types.submodule {
         options = {
-          export = mkOption { type = types.bool; default = false; description = "Whether this role gives the folder."; };
+          export = mkOption {
+            type = types.bool;
+            default = false;
+            description = "Whether this role gives the folder.";
+          };
           server = mkOption { type = types.str; default = ""; description = "Node that gives the folder."; };
         };
       });

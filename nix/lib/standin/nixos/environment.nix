@@ -40,12 +40,36 @@ in
       default = [ "/bin" "/share" ];
       description = "Folders of packages that are linked into the system's environment.";
     };
-    extraInit = mkOption { type = types.lines; default = ""; description = "Shell commands for the initialisation of every login shell."; };
-    shellInit = mkOption { type = types.lines; default = ""; description = "Shell commands for every login shell."; };
-    loginShellInit = mkOption { type = types.lines; default = ""; description = "Shell commands for login shells."; };
-    interactiveShellInit = mkOption { type = types.lines; default = ""; description = "Shell commands for interactive shells."; };
-    shellAliases = mkOption { type = types.attrsOf (types.nullOr types.str); default = { }; description = "Aliases in interactive shells."; };
-    shells = mkOption { type = types.listOf types.anything; default = [ ]; description = "Shells that users may choose."; };
+    extraInit = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Shell commands for the initialisation of every login shell.";
+    };
+    shellInit = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Shell commands for every login shell.";
+    };
+    loginShellInit = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Shell commands for login shells.";
+    };
+    interactiveShellInit = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Shell commands for interactive shells.";
+    };
+    shellAliases = mkOption {
+      type = types.attrsOf (types.nullOr types.str);
+      default = { };
+      description = "Aliases in interactive shells.";
+    };
+    shells = mkOption {
+      type = types.listOf types.anything;
+      default = [ ];
+      description = "Shells that users may choose.";
+    };
     variables = mkOption {
       type = types.attrsOf (types.oneOf [ (types.listOf (types.oneOf [ types.int types.str types.path ])) types.int types.str types.path ]);
       default = { };
@@ -62,9 +86,22 @@ in
         options = {
           enable = mkOption { type = types.bool; default = true; description = "Whether the file exists."; };
           target = mkOption { type = types.str; default = name; description = "Name below /etc."; };
-          text = mkOption { type = types.nullOr types.lines; default = null; description = "The file's content."; };
-          source = mkOption { type = types.nullOr types.path; default = null; description = "The file or folder to link to."; };
-          mode = mkOption { type = types.str; default = "symlink"; example = "0600"; description = "symlink, or the mode of a copy."; };
+          text = mkOption {
+            type = types.nullOr types.lines;
+            default = null;
+            description = "The file's content.";
+          };
+          source = mkOption {
+            type = types.nullOr types.path;
+            default = null;
+            description = "The file or folder to link to.";
+          };
+          mode = mkOption {
+            type = types.str;
+            default = "symlink";
+            example = "0600";
+            description = "symlink, or the mode of a copy.";
+          };
           user = mkOption { type = types.str; default = "root"; description = "Owner of a copy."; };
           group = mkOption { type = types.str; default = "root"; description = "Group of a copy."; };
           uid = mkOption { type = types.int; default = 0; description = "Owner's number of a copy."; };
@@ -77,12 +114,28 @@ in
     };
   };
   options.programs.bash = {
-    interactiveShellInit = mkOption { type = types.lines; default = ""; description = "Commands for interactive bash."; };
+    interactiveShellInit = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Commands for interactive bash.";
+    };
     loginShellInit = mkOption { type = types.lines; default = ""; description = "Commands for login bash."; };
     shellInit = mkOption { type = types.lines; default = ""; description = "Commands for bash."; };
-    shellAliases = mkOption { type = types.attrsOf (types.nullOr types.str); default = { }; description = "Aliases in bash."; };
-    promptInit = mkOption { type = types.lines; default = ''PS1='[\u@\h:\w]\$ ' ''; description = "Sets the prompt."; };
-    enableCompletion = mkOption { type = types.bool; default = true; description = "Accepted for compatibility with NixOS."; };
+    shellAliases = mkOption {
+      type = types.attrsOf (types.nullOr types.str);
+      default = { };
+      description = "Aliases in bash.";
+    };
+    promptInit = mkOption {
+      type = types.lines;
+      default = ''PS1='[\u@\h:\w]\$ ' '';
+      description = "Sets the prompt.";
+    };
+    enableCompletion = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Accepted for compatibility with NixOS.";
+    };
   };
 
   config = {

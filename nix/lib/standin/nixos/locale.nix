@@ -18,8 +18,16 @@ in
         default = "C.UTF-8";
         description = "The language of messages and formats. The stand-in has C.UTF-8; others count as that.";
       };
-      extraLocaleSettings = mkOption { type = types.attrsOf types.str; default = { }; description = "Variables beside LANG."; };
-      supportedLocales = mkOption { type = types.listOf types.str; default = [ ]; description = "Accepted for compatibility with NixOS."; };
+      extraLocaleSettings = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        description = "Variables beside LANG.";
+      };
+      supportedLocales = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        description = "Accepted for compatibility with NixOS.";
+      };
     };
   };
   config = {

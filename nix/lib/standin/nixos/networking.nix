@@ -19,19 +19,67 @@ in
       example = { "192.0.2.1" = [ "gateway" ]; };
       description = "Names of addresses, added to /etc/hosts at boot.";
     };
-    extraHosts = mkOption { type = types.lines; default = ""; description = "Lines added to /etc/hosts at boot."; };
-    nameservers = mkOption { type = types.listOf types.str; default = [ ]; description = "Name servers; where the network brings its own, those are used."; };
-    useDHCP = mkOption { type = types.anything; default = false; description = "Accepted: the flavour brings the network up."; };
-    dhcpcd.enable = mkOption { type = types.bool; default = false; description = "Accepted: the flavour brings the network up."; };
-    useNetworkd = mkOption { type = types.bool; default = false; description = "Accepted: the flavour brings the network up."; };
-    useHostResolvConf = mkOption { type = types.anything; default = true; description = "Accepted: the flavour brings the network up."; };
-    resolvconf.enable = mkOption { type = types.bool; default = false; description = "Accepted: the flavour brings the network up."; };
+    extraHosts = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Lines added to /etc/hosts at boot.";
+    };
+    nameservers = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "Name servers; where the network brings its own, those are used.";
+    };
+    useDHCP = mkOption {
+      type = types.anything;
+      default = false;
+      description = "Accepted: the flavour brings the network up.";
+    };
+    dhcpcd.enable = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted: the flavour brings the network up.";
+    };
+    useNetworkd = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted: the flavour brings the network up.";
+    };
+    useHostResolvConf = mkOption {
+      type = types.anything;
+      default = true;
+      description = "Accepted: the flavour brings the network up.";
+    };
+    resolvconf.enable = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted: the flavour brings the network up.";
+    };
     firewall = {
-      enable = mkOption { type = types.bool; default = false; description = "Accepted; nodes of the stand-in have no firewall of their own."; };
-      allowedTCPPorts = mkOption { type = types.listOf types.port; default = [ ]; description = "Ports that a firewall would open."; };
-      allowedUDPPorts = mkOption { type = types.listOf types.port; default = [ ]; description = "Ports that a firewall would open."; };
-      allowedTCPPortRanges = mkOption { type = types.listOf (types.attrsOf types.port); default = [ ]; description = "Ports that a firewall would open."; };
-      allowedUDPPortRanges = mkOption { type = types.listOf (types.attrsOf types.port); default = [ ]; description = "Ports that a firewall would open."; };
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Accepted; nodes of the stand-in have no firewall of their own.";
+      };
+      allowedTCPPorts = mkOption {
+        type = types.listOf types.port;
+        default = [ ];
+        description = "Ports that a firewall would open.";
+      };
+      allowedUDPPorts = mkOption {
+        type = types.listOf types.port;
+        default = [ ];
+        description = "Ports that a firewall would open.";
+      };
+      allowedTCPPortRanges = mkOption {
+        type = types.listOf (types.attrsOf types.port);
+        default = [ ];
+        description = "Ports that a firewall would open.";
+      };
+      allowedUDPPortRanges = mkOption {
+        type = types.listOf (types.attrsOf types.port);
+        default = [ ];
+        description = "Ports that a firewall would open.";
+      };
       allowPing = mkOption { type = types.bool; default = true; description = "Accepted."; };
       trustedInterfaces = mkOption { type = types.listOf types.str; default = [ ]; description = "Accepted."; };
       checkReversePath = mkOption { type = types.anything; default = true; description = "Accepted."; };

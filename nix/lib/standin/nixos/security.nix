@@ -36,8 +36,16 @@ in
       example = [ { domain = "*"; type = "soft"; item = "nofile"; value = "65536"; } ];
       description = "Resource limits of sessions, each { domain; type; item; value; }.";
     };
-    pki.certificates = mkOption { type = types.listOf types.str; default = [ ]; description = "Certificate authorities to trust, in PEM."; };
-    pki.certificateFiles = mkOption { type = types.listOf types.path; default = [ ]; description = "Files of certificate authorities to trust, in PEM."; };
+    pki.certificates = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "Certificate authorities to trust, in PEM.";
+    };
+    pki.certificateFiles = mkOption {
+      type = types.listOf types.path;
+      default = [ ];
+      description = "Files of certificate authorities to trust, in PEM.";
+    };
   };
   config = {
     environment.etc = lib.mapAttrs' (name: args: lib.nameValuePair "pam.d/${name}" { text = rules args; }) services // {

@@ -156,23 +156,43 @@ in
       description = "What can be built of the system.";
     };
     path = mkOption { type = types.package; internal = true; description = "All programs of the system."; };
-    stateVersion = mkOption { type = types.str; default = lib.release; description = "The release that stateful services were first set up with."; };
+    stateVersion = mkOption {
+      type = types.str;
+      default = lib.release;
+      description = "The release that stateful services were first set up with.";
+    };
     activationScripts = mkOption {
       type = types.attrsOf (types.either types.str (types.submodule {
         options = {
           text = mkOption { type = types.lines; default = ""; description = "The shell commands."; };
-          deps = mkOption { type = types.listOf types.str; default = [ ]; description = "Scripts that run before."; };
+          deps = mkOption {
+            type = types.listOf types.str;
+            default = [ ];
+            description = "Scripts that run before.";
+          };
           supportsDryActivation = mkOption { type = types.bool; default = false; description = "Accepted."; };
         };
       }));
       default = { };
       description = "Shell commands run at boot, after /etc is in place and before systemd starts.";
     };
-    extraDependencies = mkOption { type = types.listOf types.path; default = [ ]; description = "Paths that belong to the system's closure."; };
+    extraDependencies = mkOption {
+      type = types.listOf types.path;
+      default = [ ];
+      description = "Paths that belong to the system's closure.";
+    };
     nixos = {
       label = mkOption { type = types.str; default = lib.version; description = "The name of this version."; };
-      release = mkOption { type = types.str; default = lib.release; description = "The release that the stand-in resembles."; };
-      version = mkOption { type = types.str; default = lib.version; description = "The version that the stand-in resembles."; };
+      release = mkOption {
+        type = types.str;
+        default = lib.release;
+        description = "The release that the stand-in resembles.";
+      };
+      version = mkOption {
+        type = types.str;
+        default = lib.version;
+        description = "The version that the stand-in resembles.";
+      };
     };
     extraSystemBuilderCmds = lib.options.mkIgnoredOption;
     checks = lib.options.mkIgnoredOption;

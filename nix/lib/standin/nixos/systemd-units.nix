@@ -28,8 +28,16 @@ let
   };
 
   basic = {
-    enable = mkOption { type = types.bool; default = true; description = "Whether the unit may run; false masks it."; };
-    overrideStrategy = mkOption { type = types.enum [ "asDropinIfExists" "asDropin" ]; default = "asDropinIfExists"; description = "Whether a unit of the distribution is completed rather than replaced."; };
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether the unit may run; false masks it.";
+    };
+    overrideStrategy = mkOption {
+      type = types.enum [ "asDropinIfExists" "asDropin" ];
+      default = "asDropinIfExists";
+      description = "Whether a unit of the distribution is completed rather than replaced.";
+    };
     wantedBy = names "Units that want this one.";
     requiredBy = names "Units that require this one.";
     upheldBy = names "Units that uphold this one.";
@@ -39,18 +47,54 @@ let
     description = mkOption { type = types.singleLineStr; default = ""; description = "What the unit is."; };
     documentation = names "Where to read about it.";
     unitConfig = section;
-    startLimitBurst = mkOption { type = types.nullOr types.int; default = null; description = "How often it may start within the interval."; };
-    startLimitIntervalSec = mkOption { type = types.nullOr types.int; default = null; description = "The interval of startLimitBurst."; };
-    stopIfChanged = mkOption { type = types.bool; default = true; description = "Accepted: a node with another system is another node."; };
-    restartIfChanged = mkOption { type = types.bool; default = true; description = "Accepted: a node with another system is another node."; };
-    reloadIfChanged = mkOption { type = types.bool; default = false; description = "Accepted: a node with another system is another node."; };
-    restartTriggers = mkOption { type = types.listOf types.unspecified; default = [ ]; description = "Values that make it another unit."; };
-    reloadTriggers = mkOption { type = types.listOf types.unspecified; default = [ ]; description = "Values that make it another unit."; };
+    startLimitBurst = mkOption {
+      type = types.nullOr types.int;
+      default = null;
+      description = "How often it may start within the interval.";
+    };
+    startLimitIntervalSec = mkOption {
+      type = types.nullOr types.int;
+      default = null;
+      description = "The interval of startLimitBurst.";
+    };
+    stopIfChanged = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Accepted: a node with another system is another node.";
+    };
+    restartIfChanged = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Accepted: a node with another system is another node.";
+    };
+    reloadIfChanged = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted: a node with another system is another node.";
+    };
+    restartTriggers = mkOption {
+      type = types.listOf types.unspecified;
+      default = [ ];
+      description = "Values that make it another unit.";
+    };
+    reloadTriggers = mkOption {
+      type = types.listOf types.unspecified;
+      default = [ ];
+      description = "Values that make it another unit.";
+    };
   };
 
   serviceOptions = common // {
-    environment = mkOption { type = types.attrsOf (types.nullOr (types.oneOf [ types.str types.path types.package types.int ])); default = { }; description = "Variables of the service."; };
-    path = mkOption { type = types.listOf (types.oneOf [ types.package types.str ]); default = [ ]; description = "Packages whose programs are on the service's PATH."; };
+    environment = mkOption {
+      type = types.attrsOf (types.nullOr (types.oneOf [ types.str types.path types.package types.int ]));
+      default = { };
+      description = "Variables of the service.";
+    };
+    path = mkOption {
+      type = types.listOf (types.oneOf [ types.package types.str ]);
+      default = [ ];
+      description = "Packages whose programs are on the service's PATH.";
+    };
     serviceConfig = section;
     script = script "What the service runs, as a shell script.";
     scriptArgs = mkOption { type = types.str; default = ""; description = "Arguments of the script."; };
@@ -59,10 +103,27 @@ let
     reload = script "Run to reload the service.";
     preStop = script "Run to stop the service.";
     postStop = script "Run after the service has stopped.";
-    startAt = mkOption { type = types.either types.str (types.listOf types.str); default = [ ]; apply = lib.toList; description = "When a timer starts the service, as in systemd.time(7)."; };
-    enableDefaultPath = mkOption { type = types.bool; default = true; description = "Whether the usual programs are on the service's PATH."; };
-    enableStrictShellChecks = mkOption { type = types.bool; default = false; description = "Accepted for compatibility with NixOS."; };
-    confinement = mkOption { type = types.attrsOf types.anything; default = { }; description = "Accepted; without effect in containers."; };
+    startAt = mkOption {
+      type = types.either types.str (types.listOf types.str);
+      default = [ ];
+      apply = lib.toList;
+      description = "When a timer starts the service, as in systemd.time(7).";
+    };
+    enableDefaultPath = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether the usual programs are on the service's PATH.";
+    };
+    enableStrictShellChecks = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted for compatibility with NixOS.";
+    };
+    confinement = mkOption {
+      type = types.attrsOf types.anything;
+      default = { };
+      description = "Accepted; without effect in containers.";
+    };
   };
 
   # --- Texts -----------------------------------------------------------------
@@ -163,7 +224,11 @@ in
   mount.options = common // {
     what = mkOption { type = types.str; description = "The device or folder."; };
     where = mkOption { type = types.str; description = "The mount point."; };
-    type = mkOption { type = types.nullOr types.str; default = null; description = "The type of file system."; };
+    type = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "The type of file system.";
+    };
     options = mkOption { type = types.nullOr types.str; default = null; description = "Mount options."; };
     mountConfig = section;
   };

@@ -21,26 +21,52 @@ in
     units = mkOption {
       type = types.attrsOf (types.submodule ({ name, ... }: {
         options = units.basic // {
-          text = mkOption { type = types.nullOr types.lines; default = null; description = "The unit's text."; };
-          scripts = mkOption { type = types.attrsOf types.str; default = { }; internal = true; description = "Programs that the unit runs, by file name."; };
+          text = mkOption {
+            type = types.nullOr types.lines;
+            default = null;
+            description = "The unit's text.";
+          };
+          scripts = mkOption {
+            type = types.attrsOf types.str;
+            default = { };
+            internal = true;
+            description = "Programs that the unit runs, by file name.";
+          };
         };
       }));
       default = { };
       description = "All units, as texts.";
     };
-    packages = mkOption { type = types.listOf types.package; default = [ ]; description = "Packages that bring units."; };
+    packages = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      description = "Packages that bring units.";
+    };
     services = attrsOfUnits units.service "Services.";
     timers = attrsOfUnits units.timer "Timers.";
     sockets = attrsOfUnits units.socket "Sockets.";
     targets = attrsOfUnits units.target "Targets.";
     paths = attrsOfUnits units.path "Path units.";
     slices = attrsOfUnits units.slice "Slices.";
-    mounts = mkOption { type = types.listOf (types.submodule units.mount); default = [ ]; description = "Mounts."; };
-    automounts = mkOption { type = types.listOf (types.submodule units.automount); default = [ ]; description = "Automounts."; };
+    mounts = mkOption {
+      type = types.listOf (types.submodule units.mount);
+      default = [ ];
+      description = "Mounts.";
+    };
+    automounts = mkOption {
+      type = types.listOf (types.submodule units.automount);
+      default = [ ];
+      description = "Automounts.";
+    };
     user.services = attrsOfUnits units.service "Services of users.";
     user.timers = attrsOfUnits units.timer "Timers of users.";
     user.sockets = attrsOfUnits units.socket "Sockets of users.";
-    tmpfiles.rules = mkOption { type = types.listOf types.str; default = [ ]; example = [ "d /srv/data 0755 root root -" ]; description = "Rules of tmpfiles.d(5)."; };
+    tmpfiles.rules = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "d /srv/data 0755 root root -" ];
+      description = "Rules of tmpfiles.d(5).";
+    };
     tmpfiles.settings = mkOption {
       type = types.attrsOf (types.attrsOf (types.attrsOf (types.submodule {
         options = lib.genAttrs [ "mode" "user" "group" "age" "argument" ]
@@ -50,13 +76,29 @@ in
       description = "Rules of tmpfiles.d(5), by file, path and type.";
     };
     extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of system.conf."; };
-    globalEnvironment = mkOption { type = types.attrsOf types.anything; default = { }; description = "Variables of all services."; };
-    defaultUnit = mkOption { type = types.str; default = "multi-user.target"; description = "What the system boots to."; };
-    suppressedSystemUnits = mkOption { type = types.listOf types.str; default = [ ]; description = "Units of the distribution that must not run."; };
+    globalEnvironment = mkOption {
+      type = types.attrsOf types.anything;
+      default = { };
+      description = "Variables of all services.";
+    };
+    defaultUnit = mkOption {
+      type = types.str;
+      default = "multi-user.target";
+      description = "What the system boots to.";
+    };
+    suppressedSystemUnits = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "Units of the distribution that must not run.";
+    };
     enableEmergencyMode = mkOption { type = types.bool; default = true; description = "Accepted."; };
     coredump.enable = mkOption { type = types.bool; default = false; description = "Accepted."; };
     oomd.enable = mkOption { type = types.bool; default = false; description = "Accepted."; };
-    network.enable = mkOption { type = types.bool; default = false; description = "Accepted: the flavour brings the network up."; };
+    network.enable = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted: the flavour brings the network up.";
+    };
   };
 
   config = {

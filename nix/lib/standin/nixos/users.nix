@@ -9,38 +9,146 @@ let
     options = {
       enable = mkOption { type = types.bool; default = true; description = "Whether the user exists."; };
       name = mkOption { type = types.passwdEntry types.str; default = name; description = "The login name."; };
-      description = mkOption { type = types.passwdEntry types.str; default = ""; description = "The user's full name."; };
-      uid = mkOption { type = types.nullOr types.int; default = null; description = "The user's number; null takes a free one."; };
-      isNormalUser = mkOption { type = types.bool; default = false; description = "Whether this is a person: with a home, a shell and the group users."; };
-      isSystemUser = mkOption { type = types.bool; default = false; description = "Whether this is a service's user."; };
-      group = mkOption { type = types.str; default = if config.isNormalUser then "users" else ""; description = "The primary group."; };
+      description = mkOption {
+        type = types.passwdEntry types.str;
+        default = "";
+        description = "The user's full name.";
+      };
+      uid = mkOption {
+        type = types.nullOr types.int;
+        default = null;
+        description = "The user's number; null takes a free one.";
+      };
+      isNormalUser = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether this is a person: with a home, a shell and the group users.";
+      };
+      isSystemUser = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether this is a service's user.";
+      };
+      group = mkOption {
+        type = types.str;
+        default = if config.isNormalUser then "users" else "";
+        description = "The primary group.";
+      };
       extraGroups = mkOption { type = types.listOf types.str; default = [ ]; description = "Further groups."; };
-      home = mkOption { type = types.passwdEntry types.path; default = if config.isNormalUser then "/home/${config.name}" else "/var/empty"; description = "The home folder."; };
-      createHome = mkOption { type = types.bool; default = config.isNormalUser; description = "Whether the home folder is made at boot."; };
-      homeMode = mkOption { type = types.strMatching "[0-7]{1,5}"; default = "700"; description = "The home folder's mode."; };
-      shell = mkOption { type = types.nullOr (types.either types.shellPackage (types.passwdEntry types.path)); default = if config.isNormalUser then pkgs.host.bash else "/usr/bin/nologin"; description = "The login shell."; };
-      useDefaultShell = mkOption { type = types.bool; default = config.isNormalUser; description = "Whether the default shell is used."; };
-      packages = mkOption { type = types.listOf types.package; default = [ ]; description = "Packages for this user; here, everybody sees them."; };
-      password = mkOption { type = types.nullOr types.str; default = null; description = "The password in clear. It is readable in the store."; };
-      initialPassword = mkOption { type = types.nullOr types.str; default = null; description = "The first password in clear. It is readable in the store."; };
-      hashedPassword = mkOption { type = types.nullOr (types.passwdEntry types.str); default = null; description = "The password as mkpasswd writes it."; };
-      initialHashedPassword = mkOption { type = types.nullOr (types.passwdEntry types.str); default = null; description = "The first password as mkpasswd writes it."; };
-      hashedPasswordFile = mkOption { type = types.nullOr types.str; default = null; description = "A file of the node with the hashed password."; };
-      passwordFile = mkOption { type = types.nullOr types.str; default = null; description = "A file of the node with the hashed password."; };
-      openssh.authorizedKeys.keys = mkOption { type = types.listOf types.singleLineStr; default = [ ]; description = "Public keys that may log in."; };
-      openssh.authorizedKeys.keyFiles = mkOption { type = types.listOf types.path; default = [ ]; description = "Files of public keys that may log in."; };
-      subUidRanges = mkOption { type = types.listOf types.anything; default = [ ]; description = "Accepted for compatibility with NixOS."; };
-      subGidRanges = mkOption { type = types.listOf types.anything; default = [ ]; description = "Accepted for compatibility with NixOS."; };
-      linger = mkOption { type = types.bool; default = false; description = "Accepted for compatibility with NixOS."; };
-      ignoreShellProgramCheck = mkOption { type = types.bool; default = false; description = "Accepted for compatibility with NixOS."; };
-      autoSubUidGidRange = mkOption { type = types.bool; default = false; description = "Accepted for compatibility with NixOS."; };
-      expires = mkOption { type = types.nullOr types.str; default = null; description = "Accepted for compatibility with NixOS."; };
+      home = mkOption {
+        type = types.passwdEntry types.path;
+        default = if config.isNormalUser then "/home/${config.name}" else "/var/empty";
+        description = "The home folder.";
+      };
+      createHome = mkOption {
+        type = types.bool;
+        default = config.isNormalUser;
+        description = "Whether the home folder is made at boot.";
+      };
+      homeMode = mkOption {
+        type = types.strMatching "[0-7]{1,5}";
+        default = "700";
+        description = "The home folder's mode.";
+      };
+      shell = mkOption {
+        type = types.nullOr (types.either types.shellPackage (types.passwdEntry types.path));
+        default = if config.isNormalUser then pkgs.host.bash else "/usr/bin/nologin";
+        description = "The login shell.";
+      };
+      useDefaultShell = mkOption {
+        type = types.bool;
+        default = config.isNormalUser;
+        description = "Whether the default shell is used.";
+      };
+      packages = mkOption {
+        type = types.listOf types.package;
+        default = [ ];
+        description = "Packages for this user; here, everybody sees them.";
+      };
+      password = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The password in clear. It is readable in the store.";
+      };
+      initialPassword = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The first password in clear. It is readable in the store.";
+      };
+      hashedPassword = mkOption {
+        type = types.nullOr (types.passwdEntry types.str);
+        default = null;
+        description = "The password as mkpasswd writes it.";
+      };
+      initialHashedPassword = mkOption {
+        type = types.nullOr (types.passwdEntry types.str);
+        default = null;
+        description = "The first password as mkpasswd writes it.";
+      };
+      hashedPasswordFile = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "A file of the node with the hashed password.";
+      };
+      passwordFile = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "A file of the node with the hashed password.";
+      };
+      openssh.authorizedKeys.keys = mkOption {
+        type = types.listOf types.singleLineStr;
+        default = [ ];
+        description = "Public keys that may log in.";
+      };
+      openssh.authorizedKeys.keyFiles = mkOption {
+        type = types.listOf types.path;
+        default = [ ];
+        description = "Files of public keys that may log in.";
+      };
+      subUidRanges = mkOption {
+        type = types.listOf types.anything;
+        default = [ ];
+        description = "Accepted for compatibility with NixOS.";
+      };
+      subGidRanges = mkOption {
+        type = types.listOf types.anything;
+        default = [ ];
+        description = "Accepted for compatibility with NixOS.";
+      };
+      linger = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Accepted for compatibility with NixOS.";
+      };
+      ignoreShellProgramCheck = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Accepted for compatibility with NixOS.";
+      };
+      autoSubUidGidRange = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Accepted for compatibility with NixOS.";
+      };
+      expires = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Accepted for compatibility with NixOS.";
+      };
     };
   };
   groupModule = { name, ... }: {
     options = {
-      name = mkOption { type = types.passwdEntry types.str; default = name; description = "The group's name."; };
-      gid = mkOption { type = types.nullOr types.int; default = null; description = "The group's number; null takes a free one."; };
+      name = mkOption {
+        type = types.passwdEntry types.str;
+        default = name;
+        description = "The group's name.";
+      };
+      gid = mkOption {
+        type = types.nullOr types.int;
+        default = null;
+        description = "The group's number; null takes a free one.";
+      };
       members = mkOption { type = types.listOf types.str; default = [ ]; description = "Users in the group."; };
     };
   };
@@ -78,11 +186,31 @@ let
 in
 {
   options.users = {
-    users = mkOption { type = types.attrsOf (types.submodule userModule); default = { }; description = "Users."; };
-    groups = mkOption { type = types.attrsOf (types.submodule groupModule); default = { }; description = "Groups."; };
-    mutableUsers = mkOption { type = types.bool; default = true; description = "Accepted: a node starts with exactly these users, and may change them."; };
-    defaultUserShell = mkOption { type = types.either types.path types.package; default = pkgs.host.bash; description = "The shell of persons."; };
-    motd = mkOption { type = types.nullOr types.lines; default = null; description = "The message after a login."; };
+    users = mkOption {
+      type = types.attrsOf (types.submodule userModule);
+      default = { };
+      description = "Users.";
+    };
+    groups = mkOption {
+      type = types.attrsOf (types.submodule groupModule);
+      default = { };
+      description = "Groups.";
+    };
+    mutableUsers = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Accepted: a node starts with exactly these users, and may change them.";
+    };
+    defaultUserShell = mkOption {
+      type = types.either types.path types.package;
+      default = pkgs.host.bash;
+      description = "The shell of persons.";
+    };
+    motd = mkOption {
+      type = types.nullOr types.lines;
+      default = null;
+      description = "The message after a login.";
+    };
   };
   imports = [
     (lib.mkAliasOptionModule [ "users" "extraUsers" ] [ "users" "users" ])
@@ -91,7 +219,13 @@ in
 
   config = {
     users.users = {
-      root = { uid = 0; group = "root"; home = "/root"; shell = lib.mkDefault pkgs.host.bash; description = "System administrator"; };
+      root = {
+        uid = 0;
+        group = "root";
+        home = "/root";
+        shell = lib.mkDefault pkgs.host.bash;
+        description = "System administrator";
+      };
       nobody = { uid = 65534; group = "nogroup"; description = "Unprivileged account (don't use!)"; };
       messagebus = { uid = 4; group = "messagebus"; isSystemUser = true; };
       systemd-network = { uid = 152; group = "systemd-network"; isSystemUser = true; };

@@ -90,7 +90,12 @@ let
     netcat = { from = [ "netcat-openbsd" ]; mainProgram = "nc"; };
     netcat-openbsd.mainProgram = "nc";
     nettools.from = [ "hostname" ];
-    nginx = { from = [ "nginx" "nginx-light" "nginx-core" ]; main = "nginx"; mainProgram = "nginx"; links.conf = "${tree}/etc/nginx"; };
+    nginx = {
+      from = [ "nginx" "nginx-light" "nginx-core" ];
+      main = "nginx";
+      mainProgram = "nginx";
+      links.conf = "${tree}/etc/nginx";
+    };
     openssh = { from = [ "openssh-client" "openssh-server" "openssh-sftp-server" ]; mainProgram = "ssh"; };
     openssl = { };
     pam = { from = [ "libpam-modules" ]; programs = [ ]; };

@@ -9,48 +9,132 @@ let
     options = {
       addr = mkOption { type = types.str; default = ""; description = "Address; empty for all."; };
       port = mkOption { type = types.nullOr types.port; default = 80; description = "Port."; };
-      ssl = mkOption { type = types.bool; default = false; description = "Whether connections are encrypted."; };
-      extraParameters = mkOption { type = types.listOf types.str; default = [ ]; description = "Further parameters of listen."; };
+      ssl = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether connections are encrypted.";
+      };
+      extraParameters = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        description = "Further parameters of listen.";
+      };
     };
   };
   location = types.submodule {
     options = {
-      proxyPass = mkOption { type = types.nullOr types.str; default = null; description = "Where requests are passed on to."; };
-      proxyWebsockets = mkOption { type = types.bool; default = false; description = "Whether websockets are passed on."; };
+      proxyPass = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Where requests are passed on to.";
+      };
+      proxyWebsockets = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether websockets are passed on.";
+      };
       root = mkOption { type = types.nullOr types.path; default = null; description = "Folder of files."; };
-      alias = mkOption { type = types.nullOr types.path; default = null; description = "Folder of files, without the location's path."; };
-      index = mkOption { type = types.nullOr types.str; default = null; description = "Names of index files."; };
+      alias = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "Folder of files, without the location's path.";
+      };
+      index = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Names of index files.";
+      };
       tryFiles = mkOption { type = types.nullOr types.str; default = null; description = "Files to try."; };
-      return = mkOption { type = types.nullOr (types.oneOf [ types.str types.int ]); default = null; description = "Answer of every request."; };
-      fastcgiParams = mkOption { type = types.attrsOf (types.either types.str types.path); default = { }; description = "FastCGI parameters."; };
-      basicAuth = mkOption { type = types.attrsOf types.str; default = { }; description = "Names and passwords; the store holds them readable."; };
-      basicAuthFile = mkOption { type = types.nullOr types.path; default = null; description = "File of names and passwords."; };
+      return = mkOption {
+        type = types.nullOr (types.oneOf [ types.str types.int ]);
+        default = null;
+        description = "Answer of every request.";
+      };
+      fastcgiParams = mkOption {
+        type = types.attrsOf (types.either types.str types.path);
+        default = { };
+        description = "FastCGI parameters.";
+      };
+      basicAuth = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        description = "Names and passwords; the store holds them readable.";
+      };
+      basicAuthFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "File of names and passwords.";
+      };
       priority = mkOption { type = types.int; default = 1000; description = "Order among locations."; };
-      recommendedProxySettings = mkOption { type = types.bool; default = cfg.recommendedProxySettings; description = "Whether the usual headers are passed on."; };
+      recommendedProxySettings = mkOption {
+        type = types.bool;
+        default = cfg.recommendedProxySettings;
+        description = "Whether the usual headers are passed on.";
+      };
       extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of the location."; };
     };
   };
   virtualHost = types.submodule {
     options = {
-      serverName = mkOption { type = types.nullOr types.str; default = null; description = "The site's name; by default its attribute's."; };
+      serverName = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The site's name; by default its attribute's.";
+      };
       serverAliases = mkOption { type = types.listOf types.str; default = [ ]; description = "Other names."; };
       listen = mkOption { type = types.listOf listen; default = [ ]; description = "Addresses and ports."; };
       listenAddresses = mkOption { type = types.listOf types.str; default = [ ]; description = "Addresses."; };
-      default = mkOption { type = types.bool; default = false; description = "Whether it answers for unknown names."; };
+      default = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether it answers for unknown names.";
+      };
       root = mkOption { type = types.nullOr types.path; default = null; description = "Folder of files."; };
       locations = mkOption { type = types.attrsOf location; default = { }; description = "Locations."; };
-      globalRedirect = mkOption { type = types.nullOr types.str; default = null; description = "Site that all requests are sent to."; };
+      globalRedirect = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Site that all requests are sent to.";
+      };
       redirectCode = mkOption { type = types.int; default = 301; description = "Code of globalRedirect."; };
       onlySSL = mkOption { type = types.bool; default = false; description = "Only encrypted connections."; };
       addSSL = mkOption { type = types.bool; default = false; description = "Encrypted connections as well."; };
-      forceSSL = mkOption { type = types.bool; default = false; description = "Sends others to encrypted connections."; };
-      enableACME = mkOption { type = types.bool; default = false; description = "Not possible for nodes of a composition."; };
-      useACMEHost = mkOption { type = types.nullOr types.str; default = null; description = "Not possible for nodes of a composition."; };
+      forceSSL = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Sends others to encrypted connections.";
+      };
+      enableACME = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Not possible for nodes of a composition.";
+      };
+      useACMEHost = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Not possible for nodes of a composition.";
+      };
       http2 = mkOption { type = types.bool; default = true; description = "Whether HTTP/2 is offered."; };
-      sslCertificate = mkOption { type = types.nullOr types.path; default = null; description = "File of the certificate."; };
-      sslCertificateKey = mkOption { type = types.nullOr types.path; default = null; description = "File of the key."; };
-      basicAuth = mkOption { type = types.attrsOf types.str; default = { }; description = "Names and passwords; the store holds them readable."; };
-      basicAuthFile = mkOption { type = types.nullOr types.path; default = null; description = "File of names and passwords."; };
+      sslCertificate = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "File of the certificate.";
+      };
+      sslCertificateKey = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "File of the key.";
+      };
+      basicAuth = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        description = "Names and passwords; the store holds them readable.";
+      };
+      basicAuthFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "File of names and passwords.";
+      };
       extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of the server."; };
     };
   };
@@ -160,19 +244,35 @@ in
     package = mkOption { type = types.package; default = pkgs.nginx; description = "The nginx package."; };
     user = mkOption { type = types.str; default = "nginx"; description = "The server's user."; };
     group = mkOption { type = types.str; default = "nginx"; description = "The server's group."; };
-    virtualHosts = mkOption { type = types.attrsOf virtualHost; default = { localhost = { }; }; description = "Sites."; };
+    virtualHosts = mkOption {
+      type = types.attrsOf virtualHost;
+      default = { localhost = { }; };
+      description = "Sites.";
+    };
     upstreams = mkOption {
       type = types.attrsOf (types.submodule {
         options = {
-          servers = mkOption { type = types.attrsOf (types.attrsOf types.anything); default = { }; description = "Servers to share requests among."; };
+          servers = mkOption {
+            type = types.attrsOf (types.attrsOf types.anything);
+            default = { };
+            description = "Servers to share requests among.";
+          };
           extraConfig = text "Lines of the upstream.";
         };
       });
       default = { };
       description = "Groups of servers.";
     };
-    defaultHTTPListenPort = mkOption { type = types.port; default = 80; description = "Port of sites that name none."; };
-    defaultSSLListenPort = mkOption { type = types.port; default = 443; description = "Port of encrypted sites that name none."; };
+    defaultHTTPListenPort = mkOption {
+      type = types.port;
+      default = 80;
+      description = "Port of sites that name none.";
+    };
+    defaultSSLListenPort = mkOption {
+      type = types.port;
+      default = 443;
+      description = "Port of encrypted sites that name none.";
+    };
     clientMaxBodySize = mkOption { type = types.str; default = "10m"; description = "Largest request."; };
     serverTokens = switch "Whether the server tells its version.";
     statusPage = switch "Whether there is a status page for the node itself.";
@@ -190,7 +290,12 @@ in
     streamConfig = text "Lines of stream.";
     preStart = text "Run before the server starts.";
     enableReload = switch "Accepted: a node with another system is another node.";
-    additionalModules = mkOption { type = types.listOf types.raw; default = [ ]; honoured = false; description = "Not in the stand-in."; };
+    additionalModules = mkOption {
+      type = types.listOf types.raw;
+      default = [ ];
+      honoured = false;
+      description = "Not in the stand-in.";
+    };
     recommendedBrotliSettings = lib.options.mkIgnoredOption;
     recommendedZstdSettings = lib.options.mkIgnoredOption;
     sslProtocols = lib.options.mkIgnoredOption;

@@ -9,18 +9,42 @@ in
 {
   options.services.openssh = {
     enable = lib.mkEnableOption "the ssh server";
-    startWhenNeeded = mkOption { type = types.bool; default = false; description = "Accepted; the server always runs."; };
+    startWhenNeeded = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Accepted; the server always runs.";
+    };
     ports = mkOption { type = types.listOf types.port; default = [ 22 ]; description = "Ports to listen on."; };
-    openFirewall = mkOption { type = types.bool; default = true; description = "Accepted; there is no firewall."; };
-    listenAddresses = mkOption { type = types.listOf (types.attrsOf types.anything); default = [ ]; description = "Addresses to listen on, each { addr; port; }."; };
-    permitRootLogin = mkOption { type = types.nullOr types.str; default = null; description = "Former name of settings.PermitRootLogin."; };
-    passwordAuthentication = mkOption { type = types.nullOr types.bool; default = null; description = "Former name of settings.PasswordAuthentication."; };
+    openFirewall = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Accepted; there is no firewall.";
+    };
+    listenAddresses = mkOption {
+      type = types.listOf (types.attrsOf types.anything);
+      default = [ ];
+      description = "Addresses to listen on, each { addr; port; }.";
+    };
+    permitRootLogin = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "Former name of settings.PermitRootLogin.";
+    };
+    passwordAuthentication = mkOption {
+      type = types.nullOr types.bool;
+      default = null;
+      description = "Former name of settings.PasswordAuthentication.";
+    };
     hostKeys = mkOption {
       type = types.listOf (types.attrsOf types.anything);
       default = [ { type = "ed25519"; path = "/etc/ssh/ssh_host_ed25519_key"; } ];
       description = "Host keys, made at the first boot where they are missing.";
     };
-    authorizedKeysFiles = mkOption { type = types.listOf types.str; default = [ ]; description = "Files of keys that may log in."; };
+    authorizedKeysFiles = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "Files of keys that may log in.";
+    };
     knownHosts = mkOption { type = types.attrsOf types.anything; default = { }; description = "Accepted."; };
     extraConfig = mkOption { type = types.lines; default = ""; description = "Lines of sshd_config."; };
     settings = mkOption {
@@ -29,12 +53,21 @@ in
       description = "Settings of sshd_config.";
     };
   };
-  options.services.sshd.enable = mkOption { type = types.bool; default = false; description = "Alias of services.openssh.enable."; };
+  options.services.sshd.enable = mkOption {
+    type = types.bool;
+    default = false;
+    description = "Alias of services.openssh.enable.";
+  };
 
   config = lib.mkMerge [
     { services.openssh.enable = mkIf config.services.sshd.enable true; }
     (mkIf cfg.enable {
-      users.users.sshd = { isSystemUser = true; group = "sshd"; description = "SSH privilege separation user"; home = "/run/sshd"; };
+      users.users.sshd = {
+        isSystemUser = true;
+        group = "sshd";
+        description = "SSH privilege separation user";
+        home = "/run/sshd";
+      };
       users.groups.sshd = { };
       networking.firewall.allowedTCPPorts = lib.optionals cfg.openFirewall cfg.ports;
       services.openssh.authorizedKeysFiles = [ "%h/.ssh/authorized_keys" "/etc/ssh/authorized_keys.d/%u" ];

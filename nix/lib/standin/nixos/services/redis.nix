@@ -16,21 +16,65 @@ let
       enable = lib.mkEnableOption "this server";
       user = mkOption { type = types.str; default = unitName name; description = "The server's user."; };
       group = mkOption { type = types.str; default = config.user; description = "The server's group."; };
-      port = mkOption { type = types.port; default = if name == "" then 6379 else 0; description = "Port; 0 for none."; };
-      bind = mkOption { type = types.nullOr types.str; default = "127.0.0.1"; description = "Addresses; null for all."; };
-      openFirewall = mkOption { type = types.bool; default = false; description = "Accepted; there is no firewall."; };
-      unixSocket = mkOption { type = types.nullOr types.path; default = "/run/${unitName name}/redis.sock"; description = "The socket."; };
+      port = mkOption {
+        type = types.port;
+        default = if name == "" then 6379 else 0;
+        description = "Port; 0 for none.";
+      };
+      bind = mkOption {
+        type = types.nullOr types.str;
+        default = "127.0.0.1";
+        description = "Addresses; null for all.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Accepted; there is no firewall.";
+      };
+      unixSocket = mkOption {
+        type = types.nullOr types.path;
+        default = "/run/${unitName name}/redis.sock";
+        description = "The socket.";
+      };
       unixSocketPerm = mkOption { type = types.int; default = 660; description = "The socket's mode."; };
       databases = mkOption { type = types.int; default = 16; description = "How many databases."; };
       maxclients = mkOption { type = types.int; default = 10000; description = "How many clients."; };
       logLevel = mkOption { type = types.str; default = "notice"; description = "How much is logged."; };
-      save = mkOption { type = types.listOf (types.listOf types.int); default = [ [ 900 1 ] [ 300 10 ] [ 60 10000 ] ]; description = "When data is saved: seconds and changes."; };
-      appendOnly = mkOption { type = types.bool; default = false; description = "Whether every change is written at once."; };
-      appendFsync = mkOption { type = types.str; default = "everysec"; description = "When changes are flushed."; };
-      requirePass = mkOption { type = types.nullOr types.str; default = null; description = "The password; the store holds it readable."; };
-      requirePassFile = mkOption { type = types.nullOr types.path; default = null; description = "File of the node with the password."; };
-      extraParams = mkOption { type = types.listOf types.str; default = [ ]; description = "Further arguments."; };
-      settings = mkOption { type = types.attrsOf (types.oneOf [ types.bool types.int types.str (types.listOf types.str) ]); default = { }; description = "Settings of redis.conf."; };
+      save = mkOption {
+        type = types.listOf (types.listOf types.int);
+        default = [ [ 900 1 ] [ 300 10 ] [ 60 10000 ] ];
+        description = "When data is saved: seconds and changes.";
+      };
+      appendOnly = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether every change is written at once.";
+      };
+      appendFsync = mkOption {
+        type = types.str;
+        default = "everysec";
+        description = "When changes are flushed.";
+      };
+      requirePass = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The password; the store holds it readable.";
+      };
+      requirePassFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "File of the node with the password.";
+      };
+      extraParams = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        description = "Further arguments.";
+      };
+      settings = mkOption {
+        type = types.attrsOf (types.oneOf [ types.bool types.int types.str (types.listOf types.str) ]);
+        default = { };
+        description = "Settings of redis.conf.";
+      };
     };
     config.settings = lib.mapAttrs (_: lib.mkDefault) (filterAttrs (_: v: v != null) {
       inherit (config) port databases maxclients;
@@ -54,7 +98,11 @@ in
 {
   options.services.redis = {
     package = mkOption { type = types.package; default = pkgs.redis; description = "The redis package."; };
-    vmOverCommit = mkOption { type = types.anything; default = false; description = "Accepted; the host decides."; };
+    vmOverCommit = mkOption {
+      type = types.anything;
+      default = false;
+      description = "Accepted; the host decides.";
+    };
     servers = mkOption { type = types.attrsOf server; default = { }; description = "Servers by name."; };
   };
   imports = map (name: lib.mkAliasOptionModule [ "services" "redis" name ] [ "services" "redis" "servers" "" name ])
