@@ -194,15 +194,20 @@ func (d *Deployment) nodeValue(objects map[addr.Instance]cty.Value) cty.Value {
 	nodes := make(map[string]cty.Value, len(d.Nodes))
 	for i := range d.Nodes {
 		n := &d.Nodes[i]
-		nodes[n.Name] = cty.ObjectVal(map[string]cty.Value{
-			"name":    cty.StringVal(n.Name),
-			"role":    cty.StringVal(n.Role),
-			"index":   cty.NumberIntVal(int64(n.Index)),
-			"system":  cty.StringVal(n.System),
-			"address": addressIn(objects[n.Addr], n.Address),
-		})
+		nodes[n.Name] = nodeObject(n.Name, n.Role, n.Index, n.System, addressIn(objects[n.Addr], n.Address))
 	}
 	return cty.ObjectVal(nodes)
+}
+
+// nodeObject is one node in expressions.
+func nodeObject(name, role string, index int, system string, address cty.Value) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{
+		"name":    cty.StringVal(name),
+		"role":    cty.StringVal(role),
+		"index":   cty.NumberIntVal(int64(index)),
+		"system":  cty.StringVal(system),
+		"address": address,
+	})
 }
 
 // addressIn returns a node's address in its object, unknown where it is.

@@ -59,7 +59,7 @@ func (p *Project) newSource() (*source, hcl.Diagnostics) {
 		if s.known == nil {
 			return cty.NilVal, false
 		}
-		return s.known.Block(block)
+		return p.blockValue(s.known, block)
 	})
 	return s, diags
 }
@@ -75,6 +75,33 @@ func (p *Project) exists(block addr.Instance) bool {
 	return slices.ContainsFunc(p.recorded.ResourcesOf(block.Deployment), func(r *state.Resource) bool {
 		return r.Address.Block() == block
 	})
+}
+
+// blockValue is what expressions see of a block. A deployment that takes no
+// part is not expanded: its nodes are those on record.
+func (p *Project) blockValue(known plan.Values, block addr.Instance) (cty.Value, bool) {
+	v, ok := known.Block(block)
+	if !ok || block.Deployment.IsTop() || slices.Contains(p.Selection.Deployments, block.Deployment) {
+		return v, ok
+	}
+	record := p.recorded.Deployment(block.Deployment)
+	if record == nil || !v.IsKnown() || v.IsNull() || !v.Type().IsObjectType() {
+		return v, ok
+	}
+	values := v.AsValueMap()
+	if values == nil {
+		values = map[string]cty.Value{}
+	}
+	nodes := map[string]cty.Value{}
+	for _, n := range record.Nodes {
+		address := cty.NullVal(cty.String)
+		if n.Address != "" {
+			address = cty.StringVal(n.Address)
+		}
+		nodes[n.Name] = nodeObject(n.Name, n.Role, n.Index, n.System, address)
+	}
+	values["node"] = cty.ObjectVal(nodes)
+	return cty.ObjectVal(values), true
 }
 
 // Levels returns the blocks in an order in which each refers only to earlier ones.
@@ -192,7 +219,9 @@ func (s *source) again(known plan.Values) *config.Evaluator {
 	defer s.mu.Unlock()
 	if s.applying == nil || s.applied != known {
 		s.applied = known
-		s.applying = s.p.Config.Evaluator(s.p.inputs, known.Block)
+		s.applying = s.p.Config.Evaluator(s.p.inputs, func(block addr.Instance) (cty.Value, bool) {
+			return s.p.blockValue(known, block)
+		})
 	}
 	return s.applying
 }
