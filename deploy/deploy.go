@@ -204,6 +204,7 @@ func (p *Project) foldersOf(configuration string) plugins.Folders {
 		State:   filepath.Join(p.home(), "providers", configuration),
 		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
+		Keys:    filepath.Join(p.home(), "keys"),
 	}
 }
 
