@@ -14,16 +14,29 @@ let
 
   # --- Loading ---------------------------------------------------------------
 
-  moduleKeys = [ "_file" "key" "imports" "disabledModules" "options" "config" "meta" "freeformType" "_class" ];
+  moduleKeys = [
+    "_class"
+    "_file"
+    "config"
+    "disabledModules"
+    "freeformType"
+    "imports"
+    "key"
+    "meta"
+    "options"
+    "require"
+  ];
 
   # Gives a function its arguments. They are asked for lazily, because most come
   # from the configuration that is being computed.
-  applyArguments = file: key: args: f:
+  applyArguments = key: args: f:
     let
       wanted = lib.functionArgs f;
+      unknown = name:
+        throw "there is no module argument `${name}'; modules get pkgs, lib, config, options and modulesPath";
       one = name: _:
         builtins.addErrorContext "while evaluating the module argument `${name}' in \"${key}\":"
-          (args.${name} or (args.config._module.args.${name} or (throw "there is no module argument `${name}'; modules get pkgs, lib, config, options and modulesPath")));
+          (args.${name} or (args.config._module.args.${name} or (unknown name)));
     in
     f (args // mapAttrs one wanted);
 
@@ -32,15 +45,18 @@ let
     let
       structured = module ? config || module ? options;
       unknown = attrNames (builtins.removeAttrs module moduleKeys);
-      body = builtins.removeAttrs module [ "_file" "key" "imports" "disabledModules" "require" "freeformType" "_class" "meta" ];
+      body = builtins.removeAttrs module (lib.remove "options" (lib.remove "config" moduleKeys));
       freeform = lib.optionalAttrs (module ? freeformType) { _module.freeformType = module.freeformType; };
       meta = lib.optionalAttrs (module ? meta && !structured) { inherit (module) meta; };
       where = module._file or file;
     in
     if !isAttrs module then
-      throw "The module `${file}' is ${builtins.typeOf module} instead of a set or a function: ${lib.generators.toPretty { } module}"
+      throw ("The module `${file}' is ${builtins.typeOf module} instead of a set or a function: "
+        + lib.generators.toPretty { } module)
     else if structured && unknown != [ ] then
-      throw "Module `${where}' has an unsupported attribute `${head unknown}'. This is caused by introducing a top-level `config' or `options' attribute. Add configuration attributes immediately on the top level instead, or move all of them (namely: ${builtins.concatStringsSep " " unknown}) into the explicit `config' attribute."
+      throw ("Module `${where}' has an unsupported attribute `${head unknown}'. A module with a top-level "
+        + "`config' or `options' has everything else inside `config': move "
+        + "${builtins.concatStringsSep ", " unknown} there, or leave out `config' and `options'.")
     else {
       _file = toString where;
       key = toString (module.key or key);
@@ -52,11 +68,12 @@ let
 
   load = args: parent: n: module:
     let
-      isFile = builtins.isPath module || builtins.isString module || isAttrs module && module ? outPath && !(module ? config);
+      isFile = builtins.isPath module || builtins.isString module
+        || isAttrs module && module ? outPath && !(module ? config);
       file = if isFile then toString module else parent._file;
       key = if isFile then toString module else "${parent.key}:anon-${toString n}";
       value = if isFile then importModule module else module;
-      applied = if isFunction value then applyArguments file key args value else value;
+      applied = if isFunction value then applyArguments key args value else value;
     in
     normalise file key applied;
 
@@ -72,20 +89,29 @@ let
         startSet = start;
         operator = module: lib.imap1 (load args module) module.imports;
       };
-      disabledKeys = concatMap (m: map (d: if builtins.isString d && builtins.substring 0 1 d != "/" then "${toString args.modulesPath or ""}/${d}" else toString d) m.disabled) closure;
+      # A relative name is one of NixOS's own modules.
+      keyOf = name:
+        if builtins.isString name && !(lib.hasPrefix "/" name)
+        then "${toString args.modulesPath or ""}/${name}"
+        else toString name;
+      disabledKeys = concatMap (m: map keyOf m.disabled) closure;
     in
     filter (m: !(elem m.key disabledKeys)) (lib.reverseList closure);
 
   # --- Properties: mkIf, mkMerge, mkOverride, mkOrder -------------------------
 
   pushDownProperties = config:
-    let kind = config._type or null;
+    let
+      kind = config._type or null;
+      around = property: map (mapAttrs (_: property)) (pushDownProperties config.content);
     in
     if kind == "merge" then concatMap pushDownProperties config.contents
-    else if kind == "if" then map (mapAttrs (_: lib.mkIf config.condition)) (pushDownProperties config.content)
-    else if kind == "override" then map (mapAttrs (_: lib.mkOverride config.priority)) (pushDownProperties config.content)
+    else if kind == "if" then around (lib.mkIf config.condition)
+    else if kind == "override" then around (lib.mkOverride config.priority)
     else if isAttrs config then [ config ]
-    else throw "a set of options was expected, but found ${builtins.typeOf config}: ${lib.generators.toPretty { } config}";
+    else
+      throw ("a set of options was expected, but found ${builtins.typeOf config}: "
+        + lib.generators.toPretty { } config);
 
   dischargeProperties = value:
     let kind = if isAttrs value then value._type or null else null;
@@ -99,16 +125,18 @@ let
   # Keeps only the definitions of the strongest priority, in mkOrder's order.
   strongest = definitions:
     let
-      priority = d: if isAttrs d.value && d.value._type or null == "override" then d.value.priority else defaultPriority;
+      hasPriority = d: isAttrs d.value && d.value._type or null == "override";
+      priority = d: if hasPriority d then d.value.priority else defaultPriority;
       best = builtins.foldl' (p: d: lib.min p (priority d)) 9999 definitions;
-      strip = d: if isAttrs d.value && d.value._type or null == "override" then d // { value = d.value.content; } else d;
+      strip = d: if hasPriority d then d // { value = d.value.content; } else d;
     in
     { inherit best; kept = map strip (filter (d: priority d == best) definitions); };
 
   ordered = definitions:
     let
-      order = d: if isAttrs d.value && d.value._type or null == "order" then d.value.priority else defaultOrder;
-      strip = d: if isAttrs d.value && d.value._type or null == "order" then d // { value = d.value.content; } else d;
+      hasOrder = d: isAttrs d.value && d.value._type or null == "order";
+      order = d: if hasOrder d then d.value.priority else defaultOrder;
+      strip = d: if hasOrder d then d // { value = d.value.content; } else d;
     in
     if builtins.all (d: order d == defaultOrder) definitions then definitions
     else map strip (builtins.sort (a: b: order a < order b) definitions);
@@ -144,7 +172,8 @@ let
         });
         config = let option = lib.getAttrFromPath from options; in properties.mkMerge (
           lib.optional (warn && options ? warnings) {
-            warnings = optional option.isDefined "The option `${showOption from}' has been renamed to `${showOption to}'.";
+            warnings = optional option.isDefined
+              "The option `${showOption from}' has been renamed to `${showOption to}'.";
           } ++ [ (lib.setAttrByPath to (properties.mkMerge (map (d: d.value) option.definitions))) ]
         );
       };
@@ -152,12 +181,23 @@ let
     mkAliasOptionModule = from: to: doRename { inherit from to; };
     mkAliasOptionModuleMD = mkAliasOptionModule;
     mkChangedOptionModule = from: to: change: { config, options, ... }: {
-      options = lib.setAttrByPath from (lib.mkOption { type = lib.types.anything; visible = false; description = "Replaced by `${showOption to}'."; });
-      config = lib.setAttrByPath to (properties.mkIf (lib.getAttrFromPath from options).isDefined (change config));
+      options = lib.setAttrByPath from (former "Replaced by `${showOption to}'.");
+      config = lib.setAttrByPath to
+        (properties.mkIf (lib.getAttrFromPath from options).isDefined (change config));
     };
-    mkMergedOptionModule = from: to: change: { config, options, ... }: {
-      options = builtins.foldl' lib.recursiveUpdate { } (map (path: lib.setAttrByPath path (lib.mkOption { type = lib.types.anything; })) from);
-      config = lib.setAttrByPath to (properties.mkIf (builtins.any (path: (lib.getAttrFromPath path options).isDefined) from) (change config));
+    mkMergedOptionModule = from: to: change: { config, options, ... }:
+      let
+        declare = path: lib.setAttrByPath path (former "Replaced by `${showOption to}'.");
+        isUsed = path: (lib.getAttrFromPath path options).isDefined;
+      in
+      {
+        options = builtins.foldl' lib.recursiveUpdate { } (map declare from);
+        config = lib.setAttrByPath to (properties.mkIf (builtins.any isUsed from) (change config));
+      };
+    former = description: lib.mkOption {
+      type = lib.types.anything;
+      visible = false;
+      inherit description;
     };
     mkRemovedOptionModule = path: advice: { options, ... }: {
       options = lib.setAttrByPath path (lib.mkOption {
@@ -167,7 +207,9 @@ let
       });
       config.assertions = [{
         assertion = !(lib.getAttrFromPath path options).isDefined;
-        message = "The option definition `${showOption path}' in ${showFiles (lib.getAttrFromPath path options).files} no longer has any effect; please remove it.\n${advice}";
+        message = "The option definition `${showOption path}' in "
+          + "${showFiles (lib.getAttrFromPath path options).files} no longer has any effect; please remove it.\n"
+          + advice;
       }];
     };
   };
@@ -190,14 +232,18 @@ let
 
   mergeDefinitions = loc: type: definitions:
     let
-      discharged = concatMap (d: map (value: { inherit (d) file; inherit value; }) (dischargeProperties d.value)) definitions;
+      discharged = concatMap
+        (d: map (value: { inherit (d) file; inherit value; }) (dischargeProperties d.value))
+        definitions;
       filtered = strongest discharged;
       final = ordered filtered.kept;
       wrong = filter (d: !(type.check d.value)) final;
       isDefined = final != [ ];
       value =
         if !isDefined then throw "The option `${showOption loc}' is used but not defined."
-        else if wrong != [ ] then throw "A definition for option `${showOption loc}' is not of type `${type.description}'. Definition values:${showDefs wrong}"
+        else if wrong != [ ] then
+          throw ("A definition for option `${showOption loc}' is not of type `${type.description}'. "
+            + "Definition values:${showDefs wrong}")
         else type.merge loc final;
     in
     {
@@ -218,7 +264,9 @@ let
       };
       merged =
         if declaration.readOnly or false && length definitions > 1
-        then throw "The option `${showOption loc}' is read-only, but it's set multiple times. Definition values:${showDefs definitions}"
+        then
+          throw ("The option `${showOption loc}' is read-only, but it's set multiple times. "
+            + "Definition values:${showDefs definitions}")
         else mergeDefinitions loc type (fallback ++ definitions);
       value = builtins.addErrorContext "while evaluating the option `${showOption loc}':"
         ((declaration.apply or lib.id) merged.value);
@@ -304,13 +352,16 @@ let
       };
     }
     else if leaves != [ ] then
-      throw "The option `${showOption loc}' in ${showFiles (map (d: d.file) leaves)} would be a parent of the options declared below it in ${showFiles (map (d: d.file) inner)}."
+      throw ("The option `${showOption loc}' in ${showFiles (map (d: d.file) leaves)} would be a parent of "
+        + "the options declared below it in ${showFiles (map (d: d.file) inner)}.")
     else mergeLevel accepts loc declarations definitions;
 
   # What a user sees who set an option that does not exist.
   unknownOption = unmatched:
     let path = unmatched.prefix ++ [ unmatched.name ];
-    in "The option `${showOption path}' does not exist. Definition values:${showDefs unmatched.definitions}${lib.suggest unmatched.prefix unmatched.name unmatched.known}";
+    in
+    "The option `${showOption path}' does not exist. Definition values:${showDefs unmatched.definitions}"
+    + lib.suggest unmatched.prefix unmatched.name unmatched.known;
 
   # --- Evaluation ------------------------------------------------------------
 
@@ -413,8 +464,30 @@ let
 in
 {
   inherit evalModules mergeDefinitions pushDownProperties dischargeProperties;
-  inherit (properties) mkIf mkMerge mkOverride mkForce mkDefault mkOptionDefault mkVMOverride mkImageMediaOverride mkOrder mkBefore mkAfter mkAssert mkDefinition mkFixStrictness setDefaultModuleLocation;
-  inherit (moves) mkRenamedOptionModule mkRemovedOptionModule mkAliasOptionModule mkAliasOptionModuleMD mkChangedOptionModule mkMergedOptionModule doRename;
+  inherit (properties)
+    mkAfter
+    mkAssert
+    mkBefore
+    mkDefault
+    mkDefinition
+    mkFixStrictness
+    mkForce
+    mkIf
+    mkImageMediaOverride
+    mkMerge
+    mkOptionDefault
+    mkOrder
+    mkOverride
+    mkVMOverride
+    setDefaultModuleLocation;
+  inherit (moves)
+    doRename
+    mkAliasOptionModule
+    mkAliasOptionModuleMD
+    mkChangedOptionModule
+    mkMergedOptionModule
+    mkRemovedOptionModule
+    mkRenamedOptionModule;
   inherit mkOptionType;
   defaultOverridePriority = defaultPriority;
 }

@@ -13,6 +13,7 @@ let
     description = what;
     check = n: base.check n && (low == null || n >= low) && (high == null || n <= high);
   };
+  isInStore = value: lib.isStringLike value && lib.hasPrefix "${builtins.storeDir}/" (toString value);
   bits = n: bounded {
     base = int;
     name = "unsignedInt${toString n}";
@@ -23,7 +24,8 @@ let
   signed = n: bounded {
     base = int;
     name = "signedInt${toString n}";
-    what = "${toString n} bit signed integer; between ${toString (-(power (n - 1)))} and ${toString (power (n - 1) - 1)} (both inclusive)";
+    what = "${toString n} bit signed integer; between ${toString (-(power (n - 1)))} and "
+      + "${toString (power (n - 1) - 1)} (both inclusive)";
     low = -(power (n - 1));
     high = power (n - 1) - 1;
   };
@@ -50,10 +52,14 @@ let
     description = "anything";
     merge = loc: definitions:
       let
-        kind = value: if builtins.isAttrs value && (lib.isDerivation value || value ? outPath) then "stringish" else if builtins.isPath value then "stringish" else builtins.typeOf value;
+        # A package counts as the path that it stands for.
+        kind = value:
+          if builtins.isPath value || builtins.isAttrs value && value ? outPath then "path"
+          else builtins.typeOf value;
         kinds = lib.unique (map (d: kind d.value) definitions);
+        isScalar = kinds != [ "set" ] && kinds != [ "list" ];
       in
-      if builtins.length definitions == 1 && kinds != [ "set" ] && kinds != [ "list" ] then (builtins.head definitions).value
+      if isScalar && builtins.length definitions == 1 then (builtins.head definitions).value
       else if kinds == [ "set" ] then (lazyAttrsOf anything).merge loc definitions
       else if kinds == [ "list" ] then builtins.concatMap (d: d.value) definitions
       else if kinds == [ "lambda" ] then (functionTo anything).merge loc definitions
@@ -66,7 +72,11 @@ let
     check = builtins.isBool;
     merge = mergeEqualOption;
   };
-  boolByOr = bool // { name = "boolByOr"; description = "boolean (merged using or)"; merge = _: builtins.any (d: d.value); };
+  boolByOr = bool // {
+    name = "boolByOr";
+    description = "boolean (merged using or)";
+    merge = _: builtins.any (d: d.value);
+  };
   int = mkOptionType {
     name = "int";
     description = "signed integer";
@@ -76,7 +86,12 @@ let
   ints = {
     unsigned = bounded { base = int; name = "unsignedInt"; what = "unsigned integer, meaning >=0"; low = 0; };
     positive = bounded { base = int; name = "positiveInt"; what = "positive integer, meaning >0"; low = 1; };
-    between = low: high: bounded { base = int; name = "intBetween"; what = "integer between ${toString low} and ${toString high} (both inclusive)"; inherit low high; };
+    between = low: high: bounded {
+      base = int;
+      name = "intBetween";
+      what = "integer between ${toString low} and ${toString high} (both inclusive)";
+      inherit low high;
+    };
     u8 = bits 8;
     u16 = bits 16;
     u32 = bits 32;
@@ -93,9 +108,23 @@ let
   };
   number = either int float;
   numbers = {
-    between = low: high: bounded { base = number; name = "numberBetween"; what = "number between ${toString low} and ${toString high}"; inherit low high; };
-    nonnegative = bounded { base = number; name = "numberNonnegative"; what = "nonnegative number, meaning >=0"; low = 0; };
-    positive = number // { name = "numberPositive"; description = "positive number, meaning >0"; check = n: number.check n && n > 0; };
+    between = low: high: bounded {
+      base = number;
+      name = "numberBetween";
+      what = "number between ${toString low} and ${toString high}";
+      inherit low high;
+    };
+    nonnegative = bounded {
+      base = number;
+      name = "numberNonnegative";
+      what = "nonnegative number, meaning >=0";
+      low = 0;
+    };
+    positive = number // {
+      name = "numberPositive";
+      description = "positive number, meaning >0";
+      check = n: number.check n && n > 0;
+    };
   };
 
   str = mkOptionType {
@@ -104,7 +133,11 @@ let
     check = builtins.isString;
     merge = mergeEqualOption;
   };
-  nonEmptyStr = str // { name = "nonEmptyStr"; description = "non-empty string"; check = s: str.check s && builtins.match "[ \t\n]*" s == null; };
+  nonEmptyStr = str // {
+    name = "nonEmptyStr";
+    description = "non-empty string";
+    check = s: str.check s && builtins.match "[ \t\n]*" s == null;
+  };
   singleLineStr = str // {
     name = "singleLineStr";
     description = "(optionally newline-terminated) single-line string";
@@ -118,7 +151,7 @@ let
   };
   separatedString = separator: mkOptionType {
     name = "separatedString";
-    description = if separator == "\n" then "strings concatenated with \"\\n\"" else "strings concatenated with ${builtins.toJSON separator}";
+    description = "strings concatenated with ${builtins.toJSON separator}";
     check = builtins.isString;
     merge = _: definitions: lib.concatMapStringsSep separator (d: d.value) definitions;
   };
@@ -138,21 +171,32 @@ let
     check = value: lib.isStringLike value && builtins.substring 0 1 (toString value) == "/";
     merge = mergeEqualOption;
   };
-  pathInStore = path // { name = "pathInStore"; description = "path in the Nix store"; check = value: path.check value && lib.hasPrefix "${builtins.storeDir}/" (toString value); };
+  pathInStore = path // {
+    name = "pathInStore";
+    description = "path in the Nix store";
+    check = isInStore;
+  };
   package = mkOptionType {
     name = "package";
     description = "package";
-    check = value: lib.isDerivation value || lib.isStringLike value && lib.hasPrefix "${builtins.storeDir}/" (toString value);
+    check = value: lib.isDerivation value || isInStore value;
     merge = loc: definitions:
       let value = mergeOneOption loc definitions;
       in if lib.isAttrs value then value else lib.toDerivation value;
   };
   shellPackage = package // { name = "shellPackage"; check = lib.isDerivation; };
   pkgs = mkOptionType { name = "pkgs"; description = "package set"; check = lib.isAttrs; merge = mergeOneOption; };
-  optionType = mkOptionType { name = "optionType"; description = "optionType"; check = isOptionType; merge = mergeOneOption; };
+  optionType = mkOptionType {
+    name = "optionType";
+    description = "optionType";
+    check = isOptionType;
+    merge = mergeOneOption;
+  };
   enum = values: mkOptionType {
     name = "enum";
-    description = if values == [ ] then "impossible (empty enum)" else "one of ${lib.concatMapStringsSep ", " (lib.generators.toPretty { }) values}";
+    description =
+      if values == [ ] then "impossible (empty enum)"
+      else "one of ${lib.concatMapStringsSep ", " (lib.generators.toPretty { }) values}";
     check = value: builtins.elem value values;
     merge = mergeEqualOption;
     members = values;
@@ -170,7 +214,8 @@ let
     description = "function that evaluates to a(n) ${element.description}";
     check = lib.isFunction;
     merge = loc: definitions: argument:
-      (mergeDefinitions (loc ++ [ "<function body>" ]) element (map (d: d // { value = d.value argument; }) definitions)).value;
+      let bodies = map (d: d // { value = d.value argument; }) definitions;
+      in (mergeDefinitions (loc ++ [ "<function body>" ]) element bodies).value;
     nestedTypes.elemType = element;
   };
 
@@ -192,7 +237,10 @@ let
     substSubModules = modules: listOf (element.substSubModules modules);
     getSubModules = element.getSubModules;
   };
-  nonEmptyListOf = element: listOf element // { description = "non-empty list of ${element.description}"; check = value: builtins.isList value && value != [ ]; };
+  nonEmptyListOf = element: listOf element // {
+    description = "non-empty list of ${element.description}";
+    check = value: builtins.isList value && value != [ ];
+  };
   attrsOf = element: setOf { inherit element; lazy = false; };
   lazyAttrsOf = element: setOf { inherit element; lazy = true; };
   loaOf = attrsOf;
@@ -203,7 +251,8 @@ let
     merge = loc: definitions:
       let
         # Conditions around the whole set belong to each of its members.
-        pushed = builtins.concatMap (d: map (value: builtins.mapAttrs (_: value: { inherit (d) file; inherit value; }) value) (lib.pushDownProperties d.value)) definitions;
+        located = d: builtins.mapAttrs (_: value: { inherit (d) file; inherit value; });
+        pushed = builtins.concatMap (d: map (located d) (lib.pushDownProperties d.value)) definitions;
         merged = builtins.zipAttrsWith (name: mergeDefinitions (loc ++ [ name ]) element) pushed;
         one = m: if m.isDefined then m.value else element.emptyValue.value or m.value;
       in
@@ -225,7 +274,9 @@ let
       in
       if nulls == [ ] then element.merge loc definitions
       else if builtins.length nulls == builtins.length definitions then null
-      else throw "The option `${showOption loc}' is defined both null and not null, in ${lib.showFiles (lib.getFiles definitions)}.";
+      else
+        throw ("The option `${showOption loc}' is defined both null and not null, in "
+          + "${lib.showFiles (lib.getFiles definitions)}.");
     emptyValue.value = null;
     nestedTypes.elemType = element;
     inherit (element) getSubOptions getSubModules;
@@ -257,7 +308,13 @@ let
   nested = element: element;
 
   submodule = modules: submoduleWith { modules = lib.toList modules; shorthandOnlyDefinesConfig = true; };
-  submoduleWith = attrs@{ modules, specialArgs ? { }, shorthandOnlyDefinesConfig ? false, description ? null, class ? null }:
+  submoduleWith =
+    attrs@{ modules
+    , specialArgs ? { }
+    , shorthandOnlyDefinesConfig ? false
+    , description ? null
+    , class ? null
+    }:
     let
       evaluate = prefix: more: lib.evalModules {
         inherit prefix specialArgs;

@@ -168,21 +168,57 @@ let
   open = set: key: filterAttrs (_: v: v.${key} == null) set;
   fixed = set: key: lib.mapAttrs (_: v: v.${key}) (filterAttrs (_: v: v.${key} != null) set);
   uids = fixed users "uid"
-    // numbered { names = lib.attrNames (filterAttrs (_: u: u.isNormalUser) (open users "uid")); given = fixed users "uid"; first = 1000; step = 1; }
-    // numbered { names = lib.attrNames (filterAttrs (_: u: !u.isNormalUser) (open users "uid")); given = fixed users "uid"; first = 399; step = -1; };
+    // numbered {
+      names = lib.attrNames (filterAttrs (_: u: u.isNormalUser) (open users "uid"));
+      given = fixed users "uid";
+      first = 1000;
+      step = 1;
+    }
+    // numbered {
+      names = lib.attrNames (filterAttrs (_: u: !u.isNormalUser) (open users "uid"));
+      given = fixed users "uid";
+      first = 399;
+      step = -1;
+    };
   gids = fixed cfg.groups "gid"
-    // numbered { names = lib.attrNames (open cfg.groups "gid"); given = fixed cfg.groups "gid"; first = 399; step = -1; };
+    // numbered {
+      names = lib.attrNames (open cfg.groups "gid");
+      given = fixed cfg.groups "gid";
+      first = 399;
+      step = -1;
+    };
   gidByName = lib.mapAttrs' (n: g: lib.nameValuePair g.name gids.${n}) cfg.groups;
 
-  membersOf = group: lib.unique (group.members ++ map (u: u.name) (builtins.filter (u: builtins.elem group.name u.extraGroups) (attrValues users)));
+  groupOf = user: if user.group == "" then "nogroup" else user.group;
+  gidOf = user: toString gidByName.${groupOf user};
+  membersOf = group:
+    let isMember = user: builtins.elem group.name user.extraGroups;
+    in lib.unique (group.members ++ map (u: u.name) (builtins.filter isMember (attrValues users)));
   hashOf = user:
     if user.hashedPassword != null then user.hashedPassword
     else if user.initialHashedPassword != null then user.initialHashedPassword
     else "!";
   clearOf = user: if user.password != null then user.password else user.initialPassword;
   fileOf = user: if user.hashedPasswordFile != null then user.hashedPasswordFile else user.passwordFile;
-  shellOf = user: if user.shell == null then "/usr/bin/nologin" else if lib.isDerivation user.shell then lib.getExe user.shell else toString user.shell;
-  keysOf = user: lib.concatMapStrings (key: key + "\n") (user.openssh.authorizedKeys.keys ++ map builtins.readFile user.openssh.authorizedKeys.keyFiles);
+  shellOf = user:
+    if user.shell == null then "/usr/bin/nologin"
+    else if lib.isDerivation user.shell then lib.getExe user.shell
+    else toString user.shell;
+  keysOf = user:
+    let inherit (user.openssh.authorizedKeys) keys keyFiles;
+    in lib.concatMapStrings (key: key + "\n") (keys ++ map builtins.readFile keyFiles);
+  byNumber = lib.sortOn (name: uids.${name}) (lib.attrNames users);
+  passwdLine = name:
+    let user = users.${name};
+    in lib.concatStringsSep ":" [
+      user.name
+      "x"
+      (toString uids.${name})
+      (gidOf user)
+      user.description
+      user.home
+      (shellOf user)
+    ] + "\n";
 in
 {
   options.users = {
@@ -259,19 +295,20 @@ in
       users;
 
     system.build.users = {
-      passwd = concatMapStrings
-        (n: let u = users.${n}; in "${u.name}:x:${toString uids.${n}}:${toString gidByName.${if u.group == "" then "nogroup" else u.group}}:${u.description}:${u.home}:${shellOf u}\n")
-        (lib.sortOn (n: uids.${n}) (lib.attrNames users));
+      passwd = concatMapStrings passwdLine byNumber;
       group = concatMapStrings
         (n: let g = cfg.groups.${n}; in "${g.name}:x:${toString gids.${n}}:${lib.concatStringsSep "," (membersOf g)}\n")
         (lib.sortOn (n: gids.${n}) (lib.attrNames cfg.groups));
-      shadow = concatMapStrings (n: "${users.${n}.name}:${hashOf users.${n}}:1::::::\n") (lib.sortOn (n: uids.${n}) (lib.attrNames users));
+      shadow = concatMapStrings (n: "${users.${n}.name}:${hashOf users.${n}}:1::::::\n") byNumber;
       gshadow = concatMapStrings (n: "${cfg.groups.${n}.name}:!::\n") (lib.attrNames cfg.groups);
 
       # Done at each boot: homes, and passwords that only the node can hash.
       script = concatMapStrings
         (n:
-          let u = users.${n}; owner = "${toString uids.${n}}:${toString gidByName.${if u.group == "" then "nogroup" else u.group}}"; in
+          let
+            u = users.${n};
+            owner = "${toString uids.${n}}:${gidOf u}";
+          in
           optionalString u.createHome ''
             if [ ! -d ${lib.escapeShellArg u.home} ]; then
               mkdir -p ${lib.escapeShellArg u.home}
@@ -281,12 +318,11 @@ in
           '' + optionalString (u.hashedPassword == null && clearOf u != null) ''
             printf '%s\n' ${lib.escapeShellArg "${u.name}:${clearOf u}"} | set_passwords -c SHA512
           '' + optionalString (fileOf u != null) ''
-            printf '%s:%s\n' ${lib.escapeShellArg u.name} "$(head -n 1 ${lib.escapeShellArg (fileOf u)})" | set_passwords -e
+            hash=$(head -n 1 ${lib.escapeShellArg (fileOf u)})
+            printf '%s:%s\n' ${lib.escapeShellArg u.name} "$hash" | set_passwords -e
           '')
         (lib.attrNames users);
 
-      # For manifests.
-      list = mapAttrsToList (n: u: { inherit (u) name home; uid = uids.${n}; group = u.group; normal = u.isNormalUser; }) users;
     };
   };
 }
