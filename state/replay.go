@@ -86,7 +86,7 @@ func replayOne(s **State, j *Journal) *Recovery {
 	}
 	replayed := (*s).Clone()
 	r.Results = j.apply(replayed)
-	if replayed.Verify() != nil && (*s).Verify() == nil {
+	if replayed.verify(false) != nil && (*s).verify(false) == nil {
 		r.Verdict, r.Results, r.Open = OtherBase, 0, j.intents(false)
 		return r
 	}
@@ -107,27 +107,26 @@ func matches(s *State, hashes map[addr.Deployment]string) bool {
 // apply puts the results into s and counts them.
 func (j *Journal) apply(s *State) int {
 	n := 0
-	removed := map[addr.Instance]bool{}
+	touched := map[addr.Instance]bool{}
 	for i := range j.Records {
 		switch r := &j.Records[i]; {
 		case r.Result != nil:
 			n++
-			applyResult(s, r.Result, removed)
+			touched[r.Result.Address] = true
+			applyResult(s, r.Result)
 		case r.Deployment != nil:
 			applyDeployment(s, r.Deployment)
 		}
 	}
-	forget(s, j.Begin.Command.Deployments, removed)
+	mend(s, j.Begin.Command.Deployments, touched)
 	return n
 }
 
-func applyResult(s *State, r *Result, removed map[addr.Instance]bool) {
+func applyResult(s *State, r *Result) {
 	if r.Resource == nil {
-		removed[r.Address] = true
 		s.RemoveResource(r.Address)
 		return
 	}
-	delete(removed, r.Address)
 	s.SetResource(r.Resource)
 }
 
@@ -137,34 +136,6 @@ func applyDeployment(s *State, c *DeploymentChange) {
 		return
 	}
 	s.SetDeployment(c.Record)
-}
-
-// forget takes what was removed out of the dependencies of what is left: an
-// object that was found gone leaves others that were built on it.
-func forget(s *State, in []addr.Deployment, removed map[addr.Instance]bool) {
-	if len(removed) == 0 {
-		return
-	}
-	there := thereIn(s)
-	gone := func(a addr.Instance) bool { return !there.has(a) }
-	for _, d := range in {
-		for _, r := range s.ResourcesOf(d) {
-			if !dependsOnAny(r, gone) {
-				continue
-			}
-			c := r.Copy()
-			c.Dependencies = slices.DeleteFunc(c.Dependencies, gone)
-			for i := range c.Deposed {
-				c.Deposed[i].Dependencies = slices.DeleteFunc(slices.Clone(c.Deposed[i].Dependencies), gone)
-			}
-			s.SetResource(c)
-		}
-	}
-}
-
-func dependsOnAny(r *Resource, gone func(addr.Instance) bool) bool {
-	return slices.ContainsFunc(r.Dependencies, gone) ||
-		slices.ContainsFunc(r.Deposed, func(i Incarnation) bool { return slices.ContainsFunc(i.Dependencies, gone) })
 }
 
 // operation identifies an intent, and the result that answers it.

@@ -64,7 +64,7 @@ func (x *Session) End(ctx context.Context) error {
 	}
 	defer x.close()
 	ctx = context.WithoutCancel(ctx)
-	forget(x.current, x.change, x.removed)
+	mend(x.current, x.change, x.touched)
 	x.inherit()
 	done := x.settled()
 	journalErr := x.journal.append(&Record{End: &End{Hashes: x.current.Hashes(x.change), Done: done}})

@@ -32,9 +32,9 @@ type Session struct {
 
 	mu        sync.Mutex
 	current   *State
-	removed   map[addr.Instance]bool
-	open      map[operation]bool // own intents without a result
-	answered  map[operation]bool // by results, of whichever command's intents
+	touched   map[addr.Instance]bool // it has a result
+	open      map[operation]bool     // own intents without a result
+	answered  map[operation]bool     // by results, of whichever command's intents
 	recovered []*Recovery
 	dirty     bool // something was journalled
 	ended     bool
@@ -153,7 +153,7 @@ func (s *Store) begin(ctx context.Context, locks []*fileLock, change, read []add
 	x := &Session{
 		store: s, locks: locks, change: change,
 		base: snap.file, bytes: snap.bytes, notice: snap.Ownership.Notice(), token: snap.Ownership.token,
-		removed: map[addr.Instance]bool{}, open: map[operation]bool{}, answered: map[operation]bool{},
+		touched: map[addr.Instance]bool{}, open: map[operation]bool{}, answered: map[operation]bool{},
 	}
 	x.takeOver(snap)
 	x.current = x.begun.Clone()
@@ -286,10 +286,8 @@ func (x *Session) Intent(i Intent) error {
 		return fmt.Errorf("%s: an operation without a planned object", i.Address)
 	}
 	if i.Planned != nil {
-		for _, a := range i.Planned.Dependencies {
-			if !spellable(a) {
-				return fmt.Errorf("%s: it depends on %q, which is no address", i.Address, a)
-			}
+		if err := recordable(i.Planned, record); err != nil {
+			return fmt.Errorf("%s: %w", i.Address, err)
 		}
 	}
 	provider, known := record.Providers[i.ProviderName]
@@ -313,27 +311,86 @@ func (x *Session) Result(r Result) error {
 	if err := x.mayChange(r.Address.Deployment); err != nil {
 		return err
 	}
-	if r.Resource != nil && r.Resource.Address != r.Address {
-		return fmt.Errorf("%s: the result is one of %s", r.Address, r.Resource.Address)
+	if err := x.mayRecord(r); err != nil {
+		return fmt.Errorf("%s: %w", r.Address, err)
 	}
 	err := x.append(&Record{Result: &r})
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	applyResult(x.current, &r, x.removed)
+	applyResult(x.current, &r)
+	x.touched[r.Address] = true
 	delete(x.open, operation{r.Address, r.Attempt})
 	x.answered[operation{r.Address, r.Attempt}] = true
 	return err
 }
 
+// mayRecord refuses what would make the whole state one that cannot be
+// written. The operation stays open then, and is looked for by the next command.
+func (x *Session) mayRecord(r Result) error {
+	if r.Resource == nil {
+		return nil
+	}
+	record := x.Deployment(r.Address.Deployment)
+	switch {
+	case record == nil:
+		return errors.New("its deployment is not recorded yet")
+	case r.Resource.Address != r.Address:
+		return fmt.Errorf("the result is one of %s", r.Resource.Address)
+	case !r.Resource.Exists() && len(r.Resource.Deposed) == 0:
+		return errors.New("the result is a resource without any object")
+	}
+	if r.Resource.Exists() {
+		if err := recordable(&r.Resource.Incarnation, record); err != nil {
+			return err
+		}
+	}
+	for i := range r.Resource.Deposed {
+		if err := recordable(&r.Resource.Deposed[i], record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordable reports why an object cannot be written into the state.
+func recordable(i *Incarnation, record *Deployment) error {
+	if _, known := record.Providers[i.Provider]; !known {
+		return fmt.Errorf("its provider %q is not recorded in its deployment", i.Provider)
+	}
+	for _, a := range i.Dependencies {
+		if !spellable(a) {
+			return fmt.Errorf("it depends on %q, which is no address", a)
+		}
+	}
+	return nil
+}
+
 // SetDeployment records a deployment. It must come before the first intent
 // that concerns it, with every provider that is to be used.
 func (x *Session) SetDeployment(d *Deployment) error {
+	if d.UUID == "" {
+		return fmt.Errorf("%s: a deployment without a uuid", lockName(d.Name))
+	}
+	x.mu.Lock()
+	needed := x.current.providersOf(d.Name)
+	x.mu.Unlock()
+	for _, name := range needed {
+		if _, kept := d.Providers[name]; !kept {
+			return fmt.Errorf("%s: it still has objects of the provider %q", lockName(d.Name), name)
+		}
+	}
 	return x.changeDeployment(&DeploymentChange{Name: d.Name, Record: d.Copy()})
 }
 
 // RemoveDeployment forgets a deployment's record, after the last of its
 // resources is gone.
 func (x *Session) RemoveDeployment(d addr.Deployment) error {
+	x.mu.Lock()
+	left := len(x.current.resources[d])
+	x.mu.Unlock()
+	if left > 0 {
+		return fmt.Errorf("%s: it still has %d resources", lockName(d), left)
+	}
 	return x.changeDeployment(&DeploymentChange{Name: d})
 }
 

@@ -126,6 +126,21 @@ func (s *State) Len() int {
 // IsEmpty reports whether s has neither a deployment nor a resource.
 func (s *State) IsEmpty() bool { return len(s.deployments) == 0 && len(s.resources) == 0 }
 
+// providersOf returns the names of the provider configurations that a
+// deployment's objects came from.
+func (s *State) providersOf(d addr.Deployment) []string {
+	names := map[string]bool{}
+	for _, r := range s.resources[d] {
+		if r.Exists() {
+			names[r.Provider] = true
+		}
+		for i := range r.Deposed {
+			names[r.Deposed[i].Provider] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 // Names returns the deployments that have a record or a resource, the top
 // level first.
 func (s *State) Names() []addr.Deployment {

@@ -286,8 +286,8 @@ func releaseAll(locks []*fileLock) {
 // write replaces the state file. The caller holds its lock, and does not
 // change the state afterwards.
 func (s *Store) write(state *State) error {
-	if err := state.Verify(); err != nil {
-		return err
+	if err := state.verify(false); err != nil {
+		return fmt.Errorf("cannot write %s: %w", s.path, err)
 	}
 	data, err := state.Encode()
 	if err != nil {

@@ -167,7 +167,15 @@ func TestSessionRefuses(t *testing.T) {
 	refused("attempt", "without an attempt", with(func(i *Intent) { i.Attempt = "" }))
 	refused("planned", "without a planned object", with(func(i *Intent) { i.Planned = nil }))
 	refused("not locked", "the top level is not among", with(func(i *Intent) { i.Address = lan() }))
-	refused("address", "is one of", x.Result(Result{Address: node("a"), Resource: &Resource{Address: node("b")}}))
+	result := func(r *Resource) error { return x.Result(Result{Address: node("a"), Attempt: "a", Resource: r}) }
+	refused("address", "is one of", result(&Resource{Address: node("b")}))
+	refused("no object", "without any object", result(&Resource{Address: node("a")}))
+	refused("result's provider", `"docker.lab2" is not recorded`, result(&Resource{Address: node("a"), Incarnation: Incarnation{Provider: "docker.lab2"}}))
+	refused("deposed's provider", `"x" is not recorded`, result(&Resource{Address: node("a"), Deposed: []Incarnation{{Provider: "x"}}}))
+	refused("uuid", "without a uuid", x.SetDeployment(&Deployment{Name: docker}))
+	create(t, x, node("a"), "a")
+	refused("provider in use", `still has objects of the provider "docker"`, x.SetDeployment(&Deployment{Name: docker, UUID: "u"}))
+	refused("not empty", "still has 1 resources", x.RemoveDeployment(docker))
 	refused("record not locked", "webserver::vm-ramdisk is not among", x.RemoveDeployment(vm))
 }
 

@@ -26,11 +26,10 @@ func TestDependencyOnMany(t *testing.T) {
 	}
 
 	left := back.Clone()
-	removed := map[addr.Instance]bool{}
 	for _, n := range []string{"client1", "server"} {
-		applyResult(left, &Result{Address: node(n)}, removed)
+		applyResult(left, &Result{Address: node(n)})
 	}
-	forget(left, []addr.Deployment{top, docker}, removed)
+	mend(left, []addr.Deployment{top, docker}, nil)
 	if got := left.Resource(other).Dependencies; len(got) != 1 || got[0] != all {
 		t.Errorf("got %v; the block has no instance any more, the deployment still has a volume", got)
 	}

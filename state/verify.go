@@ -34,9 +34,15 @@ const invariantRemedy = "nothing was written; after a merge, correct the file by
 // Verify checks that the state makes sense as a whole: that every deployment
 // has an identity, every object a deployment and a provider that are recorded,
 // every dependency is there and none leads back to itself, and the open marks
-// are whole. It returns an *InvariantError. Nothing is written that it refuses.
-func (s *State) Verify() error {
-	v := &verifier{state: s, all: s.Resources(), there: thereIn(s)}
+// are whole. It returns an *InvariantError.
+func (s *State) Verify() error { return s.verify(true) }
+
+// verify is Verify, and, without across, what is checked before each write:
+// there a dependency on another deployment may lead nowhere. Who removes
+// something has not locked all who once were built on it; their own next
+// command forgets it, see mend.
+func (s *State) verify(across bool) error {
+	v := &verifier{state: s, all: s.Resources(), there: thereIn(s), across: across}
 	if s.Lineage == "" {
 		v.add("lineage", "there is none")
 	}
@@ -56,6 +62,7 @@ type verifier struct {
 	state    *State
 	all      []*Resource // sorted
 	there    there
+	across   bool
 	problems []Problem
 }
 
@@ -110,8 +117,7 @@ func (v *verifier) resources() {
 		if back, err := addr.Parse(where); err != nil || back != r.Address {
 			v.add(where, "this is no address of a resource")
 		}
-		record := v.state.Deployment(r.Address.Deployment)
-		if record == nil {
+		if v.state.Deployment(r.Address.Deployment) == nil {
 			v.add(where, "its deployment %s is not recorded", deploymentName(r.Address.Deployment))
 			continue
 		}
@@ -120,16 +126,16 @@ func (v *verifier) resources() {
 		}
 		attempts := map[string]bool{}
 		if r.Exists() {
-			v.incarnation(where, record, &r.Incarnation, attempts)
+			v.incarnation(where, r.Address, &r.Incarnation, attempts)
 		}
 		for i := range r.Deposed {
-			v.incarnation(where+" (deposed)", record, &r.Deposed[i], attempts)
+			v.incarnation(where+" (deposed)", r.Address, &r.Deposed[i], attempts)
 		}
 	}
 }
 
-func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation, attempts map[string]bool) {
-	if _, known := record.Providers[i.Provider]; !known {
+func (v *verifier) incarnation(where string, at addr.Instance, i *Incarnation, attempts map[string]bool) {
+	if _, known := v.state.Deployment(at.Deployment).Providers[i.Provider]; !known {
 		v.add(where, "its provider %q is not recorded in its deployment", i.Provider)
 	}
 	if i.Attempt != "" && attempts[i.Attempt] {
@@ -140,7 +146,7 @@ func (v *verifier) incarnation(where string, record *Deployment, i *Incarnation,
 		if !spellable(a) {
 			v.add(where, "it depends on %q, which is no address", a.String())
 		}
-		if !v.there.has(a) {
+		if (v.across || a.Deployment == at.Deployment) && !v.there.has(a) {
 			v.add(where, "it depends on %s, which does not exist", a)
 		}
 		if slices.Contains(i.Dependencies[:n], a) {
@@ -155,48 +161,15 @@ func spellable(a addr.Instance) bool {
 	return err == nil && back == a
 }
 
-// cycles looks for a resource that depends on itself by way of others, in one
-// pass over all dependencies of current objects.
+// cycles looks for a resource that depends on itself by way of others.
 func (v *verifier) cycles() {
-	const (
-		onPath = 1
-		done   = 2
-	)
-	type step struct {
-		at   addr.Instance
-		on   []addr.Instance
-		next int
+	cycle := v.there.cycle(v.all)
+	if cycle == nil {
+		return
 	}
-	colour := make(map[addr.Instance]uint8, v.state.Len())
-	for _, start := range v.all {
-		if colour[start.Address] != 0 {
-			continue
-		}
-		path := []step{{at: start.Address, on: start.Dependencies}}
-		colour[start.Address] = onPath
-		for len(path) > 0 {
-			top := &path[len(path)-1]
-			if top.next == len(top.on) {
-				colour[top.at] = done
-				path = path[:len(path)-1]
-				continue
-			}
-			to := top.on[top.next]
-			top.next++
-			switch colour[to] {
-			case 0:
-				colour[to] = onPath
-				path = append(path, step{at: to, on: v.there.behind(v.state, to)})
-			case onPath:
-				var names []string
-				for i := range path {
-					if len(names) > 0 || path[i].at == to {
-						names = append(names, path[i].at.String())
-					}
-				}
-				v.add(names[0], "it depends on itself: %s", strings.Join(append(names, to.String()), " -> "))
-				return
-			}
-		}
+	var names []string
+	for _, a := range append(cycle, cycle[0]) {
+		names = append(names, a.String())
 	}
+	v.add(names[0], "it depends on itself: %s", strings.Join(names, " -> "))
 }
