@@ -24,7 +24,7 @@ func pluginCommand(env *Env) *command {
 		hidden:   true,
 		run: func(_ context.Context, args []string) int {
 			builtin := providers.Builtin()
-			if len(args) != 1 || builtin[args[0]] == nil {
+			if len(args) == 0 || builtin[args[0]] == nil || len(args) > 1 && !sdk.IsProgram() {
 				fmt.Fprintln(env.Stderr, "nxc plugin: nxc starts this by itself")
 				return exitError
 			}

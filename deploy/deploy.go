@@ -78,6 +78,7 @@ type Project struct {
 	snapshot  *state.Snapshot
 	recorded  *state.State        // the snapshot's; the session's once an apply runs
 	findings  []finding           // what became of interrupted operations
+	strays    map[string]string   // attempts that were found under another uuid than their deployment has now
 	refreshed []plan.Prior        // what is there now
 	unowned   plugins.Diagnostics // why a flavour has no provider
 }

@@ -156,6 +156,7 @@ type Folders struct {
 	State   string // lives as long as the state: keys, disks, logs
 	Runtime string // sockets; its path is short
 	Cache   string // may vanish at any time
+	Keys    string // the deployments' own keys, UUID/id_ed25519 below it; to be read only
 }
 
 // ValidateRequest is one configuration to check: of a resource, a data source

@@ -1133,12 +1133,15 @@ func (x *Flavour) GetSources() map[string]string {
 }
 
 type ConfigureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Config        []byte                 `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
-	Project       string                 `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"` // the configuration's folder
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`     // lives as long as the state, 0700
-	Runtime       string                 `protobuf:"bytes,4,opt,name=runtime,proto3" json:"runtime,omitempty"` // for sockets: short, 0700
-	Cache         string                 `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`     // may vanish, 0700
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Config  []byte                 `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	Project string                 `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"` // the configuration's folder
+	State   string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`     // lives as long as the state, 0700
+	Runtime string                 `protobuf:"bytes,4,opt,name=runtime,proto3" json:"runtime,omitempty"` // for sockets: short, 0700
+	Cache   string                 `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`     // may vanish, 0700
+	// Where the deployments' own keys lie: UUID/id_ed25519, by which a provider
+	// that reaches its nodes by ssh proves itself. To be read only.
+	Keys          string `protobuf:"bytes,6,opt,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1204,6 +1207,13 @@ func (x *ConfigureRequest) GetRuntime() string {
 func (x *ConfigureRequest) GetCache() string {
 	if x != nil {
 		return x.Cache
+	}
+	return ""
+}
+
+func (x *ConfigureRequest) GetKeys() string {
+	if x != nil {
+		return x.Keys
 	}
 	return ""
 }
@@ -5024,13 +5034,14 @@ const file_provider_proto_rawDesc = "" +
 	"\asources\x18\x02 \x03(\v2%.nxc.provider.v1.Flavour.SourcesEntryR\asources\x1a:\n" +
 	"\fSourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
 	"\aruntime\x18\x04 \x01(\tR\aruntime\x12\x14\n" +
-	"\x05cache\x18\x05 \x01(\tR\x05cache\"\x89\x01\n" +
+	"\x05cache\x18\x05 \x01(\tR\x05cache\x12\x12\n" +
+	"\x04keys\x18\x06 \x01(\tR\x04keys\"\x89\x01\n" +
 	"\x11ConfigureResponse\x125\n" +
 	"\blocation\x18\x01 \x01(\v2\x19.nxc.provider.v1.LocationR\blocation\x12=\n" +
 	"\vdiagnostics\x18\x02 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"D\n" +

@@ -25,6 +25,10 @@ type Provider struct {
 	Resources []Resource
 	Data      []Data
 	Flavours  []Flavour
+
+	// Programs are parts of the provider that run as processes of their own
+	// and outlive it; see Program.
+	Programs map[string]func(args []string) error
 }
 
 // Operation says on whose behalf a verb is called. In Find only UUID is set.

@@ -28,6 +28,7 @@ import (
 // From then on slog.Default writes to nxc's log. Standard output belongs to
 // the protocol; what is printed there reaches nxc's log too.
 func Serve(p Provider) {
+	runProgram(p)
 	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
 		fmt.Fprint(os.Stderr, byHand(p))
 		os.Exit(1)

@@ -100,7 +100,7 @@ func (c *Client) Configure(ctx context.Context, r plugins.ConfigureRequest) (plu
 	}
 	response, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
 		Config: config, Project: r.Folders.Project, State: r.Folders.State,
-		Runtime: r.Folders.Runtime, Cache: r.Folders.Cache,
+		Runtime: r.Folders.Runtime, Cache: r.Folders.Cache, Keys: r.Folders.Keys,
 	})
 	if err != nil {
 		return plugins.Location{}, c.explain("Configure", err)

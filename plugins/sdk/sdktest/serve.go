@@ -45,10 +45,11 @@ func Serve(t testing.TB, p sdk.Provider) plugins.Provider {
 // pluginArgument makes the test program a plugin; see Main.
 const pluginArgument = "serve-plugin-for-sdktest"
 
-// Main is called first thing in TestMain: in a child process that Self starts
-// it serves the provider and does not return.
+// Main is called first thing in TestMain: in a child process that Self starts,
+// or that the provider starts with sdk.Program, it serves the provider and does
+// not return.
 func Main(p func() sdk.Provider) {
-	if len(os.Args) == 2 && os.Args[1] == pluginArgument {
+	if sdk.IsProgram() || len(os.Args) == 2 && os.Args[1] == pluginArgument {
 		sdk.Serve(p())
 		os.Exit(0)
 	}

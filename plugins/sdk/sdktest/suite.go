@@ -120,7 +120,7 @@ func Run(t *testing.T, s Suite) {
 
 // withFolders makes the folders that are missing.
 func withFolders(t *testing.T, f plugins.Folders) plugins.Folders {
-	for _, folder := range []*string{&f.Project, &f.State, &f.Cache} {
+	for _, folder := range []*string{&f.Project, &f.State, &f.Cache, &f.Keys} {
 		if *folder == "" {
 			*folder = t.TempDir()
 		}
