@@ -110,8 +110,7 @@ func frame(data []byte) (payload []byte, size int) {
 	return payload, frameHeader + int(length) + 1
 }
 
-// journals reads the journals of this state, sorted by name, which is by age.
-// Those of commands that run come back as names only.
+// journals reads the journals of this state, oldest first. Those of commands that run come back as names only.
 func (s *Store) journals(lineage string) (dead []*Journal, running map[string]bool, err error) {
 	running = map[string]bool{}
 	byName := map[string]*Journal{}
@@ -135,8 +134,37 @@ func (s *Store) journals(lineage string) (dead []*Journal, running map[string]bo
 			dead = append(dead, j)
 		}
 	}
-	slices.SortFunc(dead, func(a, b *Journal) int { return strings.Compare(a.Name, b.Name) })
-	return dead, running, nil
+	return byAge(dead), running, nil
+}
+
+// byAge sorts journals by their names, which begin with the time. Clocks jump:
+// where a journal says that it took over from others, it comes after them.
+func byAge(journals []*Journal) []*Journal {
+	slices.SortFunc(journals, func(a, b *Journal) int { return strings.Compare(a.Name, b.Name) })
+	left := map[string]*Journal{}
+	for _, j := range journals {
+		left[j.Name] = j
+	}
+	sorted := make([]*Journal, 0, len(journals))
+	var place func(j *Journal)
+	place = func(j *Journal) {
+		if left[j.Name] == nil {
+			return
+		}
+		delete(left, j.Name)
+		if j.Begin != nil {
+			for _, name := range j.Begin.After {
+				if earlier := left[name]; earlier != nil {
+					place(earlier)
+				}
+			}
+		}
+		sorted = append(sorted, j)
+	}
+	for _, j := range journals {
+		place(j)
+	}
+	return sorted
 }
 
 // openJournal files one journal under its name. Of a journal and its copy the

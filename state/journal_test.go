@@ -250,6 +250,20 @@ func TestJournalCopyAcrossFileSystems(t *testing.T) {
 	j.drop()
 }
 
+func TestByAge(t *testing.T) {
+	journal := func(name string, after ...string) *Journal {
+		return &Journal{Name: name, Begin: &Begin{After: after}}
+	}
+	sorted := byAge([]*Journal{journal("4", "9"), journal("9", "8", "gone"), {Name: "5"}, journal("8"), journal("1", "2"), journal("2", "1")})
+	var got string
+	for _, j := range sorted {
+		got += j.Name
+	}
+	if got != "218945" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func FuzzJournal(f *testing.F) {
 	_, data := writeJournal(f)
 	f.Add(data)

@@ -139,6 +139,33 @@ func (i *Incarnation) Restore(prior, want cty.Value, seal *Sealer) cty.Value {
 	})
 }
 
+// Withhold returns current, what the world has now, with each secret that was
+// left out taken out of it too, wherever it is still the same: it is neither
+// shown nor told apart from the record. What differs stays, as a change.
+func (i *Incarnation) Withhold(current cty.Value, seal *Sealer) cty.Value {
+	if len(i.Secrets) == 0 || current.IsNull() || !current.IsKnown() {
+		return current
+	}
+	paths := make([]cty.Path, len(i.Secrets))
+	for n, s := range i.Secrets {
+		paths[n] = s.Path
+	}
+	out, err := cty.Transform(current, func(p cty.Path, v cty.Value) (cty.Value, error) {
+		at := slices.IndexFunc(paths, p.Equals)
+		if at < 0 || v.IsNull() {
+			return v, nil
+		}
+		if got, err := seal.fingerprint(i.Attempt, p, v); err != nil || got != i.Secrets[at].Fingerprint {
+			return v, nil
+		}
+		return cty.NullVal(v.Type()), nil
+	})
+	if err != nil {
+		return current
+	}
+	return out
+}
+
 // JSON returns the whole object as one JSON object, for the provider's Upgrade.
 func (i *Incarnation) JSON() json.RawMessage { return joinObjects(i.Asked, i.Observed) }
 
