@@ -2,6 +2,7 @@ package sdktest_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
@@ -23,7 +24,7 @@ func TestFake(t *testing.T) {
 func fakeSuite(root string) sdktest.Suite {
 	remove := func(kind string) func(*testing.T, cty.Value) {
 		return func(t *testing.T, object cty.Value) {
-			if err := os.RemoveAll(root + "/" + kind + "/" + object.GetAttr("name").AsString()); err != nil {
+			if err := os.RemoveAll(filepath.Join(root, kind, object.GetAttr("name").AsString())); err != nil {
 				t.Fatal(err)
 			}
 		}

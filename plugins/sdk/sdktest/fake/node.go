@@ -42,7 +42,9 @@ var (
 	_ sdk.Contexter[Node] = nodes{}
 )
 
-func (nodes) Validate(_ context.Context, c Node) plugins.Diagnostics { return checkFault(c.Fail) }
+func (nodes) Validate(_ context.Context, c Node) plugins.Diagnostics {
+	return append(checkName(c.Name), checkFault(c.Fail)...)
+}
 
 func (n nodes) root(name string) string { return filepath.Join(n.folder(nodeKind, name), "root") }
 
@@ -92,7 +94,7 @@ func (n nodes) Read(_ context.Context, _ sdk.Operation, have *Node) (bool, error
 		return false, sdk.AttributeError("fail", "The fake provider does not read", "Remove fail.")
 	}
 	o, err := n.mine(nodeKind, have.Name, have.ID)
-	return o != nil, err
+	return o != nil && n.there(nodeKind, have.Name), err
 }
 
 // Update has nothing to do outside: fault and delay are words for us only.
@@ -113,7 +115,7 @@ func (n nodes) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Node], err
 	var found []sdk.Found[Node]
 	for i, o := range objects {
 		found = append(found, sdk.Found[Node]{
-			Address: o.Address, Attempt: o.Attempt, Complete: o.Complete,
+			Address: o.Address, Attempt: o.Attempt, Complete: n.complete(nodeKind, names[i]),
 			Object: Node{
 				Name: names[i], HostName: o.Values["host_name"], System: o.Values["system"],
 				Network: o.Values["network"], Address: o.Values["address"],

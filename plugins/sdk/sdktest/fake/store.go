@@ -12,22 +12,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
-// store holds objects as ROOT/KIND/NAME/object.json. What is made carries its
-// marks from the first moment: the folder appears whole, by a rename.
+// store holds an object as a folder ROOT/KIND/NAME and a mark beside it: a
+// symbolic link NAME.mark that says whose it is. Making a link is one step, so
+// what exists is marked from its first moment, whenever we are killed, and a
+// name can be taken only once. The mark comes first and goes last.
 type store struct {
 	root string
 }
 
-// object is what object.json holds.
+// object is what a mark says.
 type object struct {
-	UUID     string            `json:"uuid"`
-	Address  string            `json:"address"`
-	Attempt  string            `json:"attempt"`
-	Complete bool              `json:"complete"`
-	Values   map[string]string `json:"values"`
+	UUID    string            `json:"uuid"`
+	Address string            `json:"address"`
+	Attempt string            `json:"attempt"`
+	Values  map[string]string `json:"values,omitempty"`
 }
 
 // Faults that a resource may ask for.
@@ -42,6 +46,14 @@ const (
 )
 
 var faults = []string{createBefore, createAfter, createHang, createCrash, failUpdate, failDelete, failRead}
+
+// checkName keeps names inside the root.
+func checkName(name string) plugins.Diagnostics {
+	if name == "" || name == filepath.Base(name) && !strings.HasPrefix(name, ".") {
+		return nil
+	}
+	return plugins.AtPath(cty.GetAttrPath("name"), fmt.Sprintf("%q cannot be the name of a folder", name), "Use a name without slashes that does not begin with a dot.")
+}
 
 // exitCrash is the status of a plugin that was asked to crash.
 const exitCrash = 66
@@ -63,6 +75,13 @@ func misbehave(ctx context.Context, fault string) error {
 
 func (s *store) folder(kind, name string) string { return filepath.Join(s.root, kind, name) }
 
+func (s *store) mark(kind, name string) string { return s.folder(kind, name) + markSuffix }
+
+const markSuffix = ".mark"
+
+// completeFile lies in the folder of an object whose creation was finished.
+const completeFile = ".complete"
+
 // create makes the object, marked and half made, and completes it after delay.
 func (s *store) create(ctx context.Context, op sdk.Operation, kind, name, fault, delay string, values map[string]string, fill func(folder string) error) error {
 	if fault == createBefore {
@@ -73,16 +92,16 @@ func (s *store) create(ctx context.Context, op sdk.Operation, kind, name, fault,
 		return err
 	}
 	folder := s.folder(kind, name)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
 	if err := s.pretend(ctx, op, fault, delay); err != nil {
 		return err
 	}
-	if fill != nil {
-		if err := fill(folder); err != nil {
-			return err
-		}
+	if err := fill(folder); err != nil {
+		return err
 	}
-	o.Complete = true
-	return s.write(kind, name, &o)
+	return os.WriteFile(filepath.Join(folder, completeFile), nil, 0o600)
 }
 
 // pretend takes its time, and fails as asked.
@@ -113,54 +132,52 @@ func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay stri
 	return nil
 }
 
-// claim makes the folder with its marks in one step, or says who has the name.
+// claim makes the mark, or says that the name is taken.
 func (s *store) claim(kind, name string, o *object) error {
 	if err := s.log("create", kind, name); err != nil {
 		return err
 	}
-	parent := filepath.Join(s.root, kind)
-	tmp, err := os.MkdirTemp(parent, ".new-")
+	text, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(o, "", "  ")
-	if err != nil {
-		return err
+	err = os.Symlink(string(text), s.mark(kind, name))
+	if errors.Is(err, fs.ErrExist) && s.abandoned(kind, name, o.UUID) {
+		os.Remove(s.mark(kind, name))
+		err = os.Symlink(string(text), s.mark(kind, name))
 	}
-	if err := os.WriteFile(filepath.Join(tmp, "object.json"), text, 0o600); err != nil {
-		return err
-	}
-	err = os.Rename(tmp, s.folder(kind, name))
-	if err == nil {
-		return nil
-	}
-	os.RemoveAll(tmp)
-	if _, there := s.read(kind, name); there == nil {
+	if errors.Is(err, fs.ErrExist) {
 		return sdk.AttributeError("name", "The name is taken", fmt.Sprintf("%s exists already and is not this one. Choose another name.", s.folder(kind, name)))
 	}
 	return err
 }
 
-func (s *store) write(kind, name string, o *object) error {
-	text, err := json.MarshalIndent(o, "", "  ")
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(s.folder(kind, name), "object.json")
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+// abandoned reports whether a mark is the deployment's own and has no folder:
+// somebody removed it by hand.
+func (s *store) abandoned(kind, name, uuid string) bool {
+	o, err := s.read(kind, name)
+	return err == nil && o.UUID == uuid && !s.there(kind, name)
+}
+
+func (s *store) there(kind, name string) bool {
+	_, err := os.Stat(s.folder(kind, name))
+	return err == nil
 }
 
 // read returns an object, or fs.ErrNotExist.
 func (s *store) read(kind, name string) (*object, error) {
-	text, err := os.ReadFile(filepath.Join(s.folder(kind, name), "object.json"))
+	text, err := os.Readlink(s.mark(kind, name))
 	if err != nil {
 		return nil, err
 	}
 	var o object
-	return &o, json.Unmarshal(text, &o)
+	return &o, json.Unmarshal([]byte(text), &o)
+}
+
+// complete reports whether the object's creation was finished.
+func (s *store) complete(kind, name string) bool {
+	_, err := os.Stat(filepath.Join(s.folder(kind, name), completeFile))
+	return err == nil
 }
 
 // mine returns the object of an attempt, or nil when it is gone or another's.
@@ -175,8 +192,8 @@ func (s *store) mine(kind, name, attempt string) (*object, error) {
 	return o, nil
 }
 
-// remove deletes the object of an attempt. The folder leaves its name first,
-// marks and all, so that a kill in between leaves nothing half deleted in use.
+// remove deletes the object of an attempt, the mark last, so that what is half
+// deleted is still found.
 func (s *store) remove(kind, name, attempt, fault string) error {
 	if fault == failDelete {
 		return sdk.AttributeError("fail", "The fake provider does not delete", "Remove fail.")
@@ -188,7 +205,10 @@ func (s *store) remove(kind, name, attempt, fault string) error {
 	if err := s.log("delete", kind, name); err != nil {
 		return err
 	}
-	return os.RemoveAll(s.folder(kind, name))
+	if err := os.RemoveAll(s.folder(kind, name)); err != nil {
+		return err
+	}
+	return os.Remove(s.mark(kind, name))
 }
 
 // find returns the objects with a uuid, and their names.
@@ -198,10 +218,11 @@ func (s *store) find(kind, uuid string) (names []string, objects []*object, err 
 		return nil, nil, nil
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
+		name, ok := strings.CutSuffix(e.Name(), markSuffix)
+		if !ok {
 			continue
 		}
-		o, err := s.read(kind, e.Name())
+		o, err := s.read(kind, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -209,7 +230,7 @@ func (s *store) find(kind, uuid string) (names []string, objects []*object, err 
 			return nil, nil, err
 		}
 		if o.UUID == uuid {
-			names, objects = append(names, e.Name()), append(objects, o)
+			names, objects = append(names, name), append(objects, o)
 		}
 	}
 	return names, objects, err
@@ -234,12 +255,11 @@ func Writes(root string) int {
 	return strings.Count(string(text), "\n")
 }
 
-// Objects lists what exists below a root, as KIND/NAME, sorted.
+// Objects lists what exists below a root, each folder and each mark, sorted.
 func Objects(root string) []string {
-	found, _ := filepath.Glob(filepath.Join(root, "*", "*", "object.json"))
+	found, _ := filepath.Glob(filepath.Join(root, "*", "*"))
 	for i := range found {
-		rel, _ := filepath.Rel(root, filepath.Dir(found[i]))
-		found[i] = rel
+		found[i], _ = filepath.Rel(root, found[i])
 	}
 	return found
 }

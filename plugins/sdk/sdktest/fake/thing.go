@@ -38,7 +38,9 @@ var (
 	_ sdk.Importer[Thing]  = things{}
 )
 
-func (things) Validate(_ context.Context, c Thing) plugins.Diagnostics { return checkFault(c.Fail) }
+func (things) Validate(_ context.Context, c Thing) plugins.Diagnostics {
+	return append(checkName(c.Name), checkFault(c.Fail)...)
+}
 
 func checkFault(fault string) plugins.Diagnostics {
 	if fault == "" || slices.Contains(faults, fault) {
@@ -76,7 +78,7 @@ func (t things) Read(_ context.Context, _ sdk.Operation, have *Thing) (bool, err
 		return false, sdk.AttributeError("fail", "The fake provider does not read", "Remove fail.")
 	}
 	o, err := t.mine(thingKind, have.Name, have.ID)
-	if o == nil {
+	if o == nil || !t.there(thingKind, have.Name) {
 		return false, err
 	}
 	content, err := os.ReadFile(filepath.Join(t.folder(thingKind, have.Name), "content"))
@@ -110,7 +112,7 @@ func (t things) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Thing], e
 		if _, err := t.Read(context.Background(), op, &thing); err != nil {
 			return nil, err
 		}
-		found = append(found, sdk.Found[Thing]{Address: o.Address, Attempt: o.Attempt, Complete: o.Complete, Object: thing})
+		found = append(found, sdk.Found[Thing]{Address: o.Address, Attempt: o.Attempt, Complete: t.complete(thingKind, names[i]), Object: thing})
 	}
 	return found, err
 }
