@@ -178,3 +178,27 @@ func TestCompositionMistakes(t *testing.T) {
 		})
 	}
 }
+
+// nxc's modules are NixOS modules, too: NXC_NIXPKGS=/path/to/nixpkgs names one
+// to evaluate them with.
+func TestRealNixpkgs(t *testing.T) {
+	nixpkgs := os.Getenv("NXC_NIXPKGS")
+	if nixpkgs == "" {
+		t.Skip("skipped: NXC_NIXPKGS names no nixpkgs")
+	}
+	got, problem := entry(t, `{ roles.server = { pkgs, ... }: {
+		services.nginx.enable = true;
+		services.openssh.enable = true;
+		nxc.wait-online.enable = true;
+		nxc.users = { names = [ "alice" ]; prefixHome = "/users"; };
+		nxc.sharedDirs."/users".export = true;
+		nxc.postBootCommands = "true";
+	}; }`, map[string]any{"nixpkgs": map[string]any{"embedded": false, "path": absolute(t, nixpkgs)}}, nil)
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	server := got.Roles["server"]
+	if !strings.HasSuffix(server.System.Drv, ".drv") || server.Manifest.Units["nginx.service"] == "" || !reflect.DeepEqual(server.Manifest.Users, []string{"alice"}) {
+		t.Errorf("got %+v", server)
+	}
+}

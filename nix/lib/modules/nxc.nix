@@ -85,7 +85,7 @@ in
         after = [ "network.target" ];
         wantedBy = [ "multi-user.target" "network-online.target" ];
         before = [ "network-online.target" ];
-        path = [ pkgs.iproute2 ];
+        path = [ (pkgs.iproute2 or pkgs.iproute) ];
         serviceConfig = {
           Type = "oneshot";
           RemainAfterExit = true;

@@ -42,12 +42,15 @@ in
 
   # Roles share folders through one volume, mounted at /var/nxc/shared.
   system.activationScripts = lib.mkIf (shared != [ ]) {
-    nxc-shared.text = lib.concatMapStrings
-      (folder: ''
-        mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
-        [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
-      '')
-      shared;
+    nxc-shared = {
+      deps = [ ];
+      text = lib.concatMapStrings
+        (folder: ''
+          mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
+          [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
+        '')
+        shared;
+    };
     users.deps = [ "nxc-shared" ];
   };
 }
