@@ -211,6 +211,14 @@ type PriorObject struct {
 type Expansion struct {
 	Resources []ExpandedResource
 	Nodes     []ExpandedNode
+	Files     []ExpandedFile
+}
+
+// ExpandedFile is a file for the user: the deployment in the form of another
+// tool. It holds nothing secret.
+type ExpandedFile struct {
+	Path    string // relative, with slashes
+	Content []byte
 }
 
 // ExpandedResource is one resource of a deployment.

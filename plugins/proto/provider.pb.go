@@ -21,6 +21,16 @@
 // pipe as the file descriptor that NXC_HOST_PIPE names; end of file means that
 // the host is gone, and the plugin exits at once, without tidying up.
 //
+// Log: what a plugin writes to its stderr goes to nxc's log, line by line. A
+// line that is a JSON object with "level" and "msg" is taken apart, any other
+// is logged at debug level; the last lines are shown when the plugin crashes.
+// NXC_PLUGIN_LOG names the least level that the host wants to see.
+//
+// Surroundings: a process group of its own, an empty stdin, and of the host's
+// environment only what programs generally need, besides variables that begin
+// with the provider's name in capitals. What the plugin starts ends with it,
+// unless it has a session of its own and none of the plugin's descriptors.
+//
 // Compatibility: fields are only added. A field that is not known is ignored;
 // a verb that is not there answers UNIMPLEMENTED, which means "not offered".
 
@@ -234,7 +244,7 @@ func (x ApplyRequest_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ApplyRequest_Action.Descriptor instead.
 func (ApplyRequest_Action) EnumDescriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{37, 0}
+	return file_provider_proto_rawDescGZIP(), []int{38, 0}
 }
 
 type Diagnostic struct {
@@ -1821,6 +1831,7 @@ type ExpandResponse struct {
 	//	*ExpandResponse_Resource
 	//	*ExpandResponse_Node
 	//	*ExpandResponse_Diagnostic
+	//	*ExpandResponse_File
 	Part          isExpandResponse_Part `protobuf_oneof:"part"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1890,6 +1901,15 @@ func (x *ExpandResponse) GetDiagnostic() *Diagnostic {
 	return nil
 }
 
+func (x *ExpandResponse) GetFile() *ExpandedFile {
+	if x != nil {
+		if x, ok := x.Part.(*ExpandResponse_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
 type isExpandResponse_Part interface {
 	isExpandResponse_Part()
 }
@@ -1906,11 +1926,17 @@ type ExpandResponse_Diagnostic struct {
 	Diagnostic *Diagnostic `protobuf:"bytes,3,opt,name=diagnostic,proto3,oneof"`
 }
 
+type ExpandResponse_File struct {
+	File *ExpandedFile `protobuf:"bytes,4,opt,name=file,proto3,oneof"`
+}
+
 func (*ExpandResponse_Resource) isExpandResponse_Part() {}
 
 func (*ExpandResponse_Node) isExpandResponse_Part() {}
 
 func (*ExpandResponse_Diagnostic) isExpandResponse_Part() {}
+
+func (*ExpandResponse_File) isExpandResponse_Part() {}
 
 type ExpandedResource struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2125,6 +2151,61 @@ func (x *ExpandedNode) GetAddress() string {
 	return ""
 }
 
+// ExpandedFile is a file for the user: the deployment in the form of another
+// tool. It holds nothing secret. nxc keeps it under .nxc/files and writes it
+// where "nxc build -out" says; no node sees it.
+type ExpandedFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // relative, with slashes
+	Content       []byte                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpandedFile) Reset() {
+	*x = ExpandedFile{}
+	mi := &file_provider_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpandedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpandedFile) ProtoMessage() {}
+
+func (x *ExpandedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpandedFile.ProtoReflect.Descriptor instead.
+func (*ExpandedFile) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ExpandedFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ExpandedFile) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2137,7 +2218,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_provider_proto_msgTypes[26]
+	mi := &file_provider_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2230,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[26]
+	mi := &file_provider_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2243,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{26}
+	return file_provider_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadRequest) GetId() int64 {
@@ -2205,7 +2286,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_provider_proto_msgTypes[27]
+	mi := &file_provider_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2298,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[27]
+	mi := &file_provider_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2311,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{27}
+	return file_provider_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadResponse) GetId() int64 {
@@ -2275,7 +2356,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_provider_proto_msgTypes[28]
+	mi := &file_provider_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2368,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[28]
+	mi := &file_provider_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2381,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{28}
+	return file_provider_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PlanRequest) GetId() int64 {
@@ -2357,7 +2438,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_provider_proto_msgTypes[29]
+	mi := &file_provider_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2450,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[29]
+	mi := &file_provider_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2463,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{29}
+	return file_provider_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlanResponse) GetId() int64 {
@@ -2423,7 +2504,7 @@ type Replace struct {
 
 func (x *Replace) Reset() {
 	*x = Replace{}
-	mi := &file_provider_proto_msgTypes[30]
+	mi := &file_provider_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2516,7 @@ func (x *Replace) String() string {
 func (*Replace) ProtoMessage() {}
 
 func (x *Replace) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[30]
+	mi := &file_provider_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2529,7 @@ func (x *Replace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replace.ProtoReflect.Descriptor instead.
 func (*Replace) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{30}
+	return file_provider_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Replace) GetPath() []*PathStep {
@@ -2475,7 +2556,7 @@ type ReadDataRequest struct {
 
 func (x *ReadDataRequest) Reset() {
 	*x = ReadDataRequest{}
-	mi := &file_provider_proto_msgTypes[31]
+	mi := &file_provider_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2568,7 @@ func (x *ReadDataRequest) String() string {
 func (*ReadDataRequest) ProtoMessage() {}
 
 func (x *ReadDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[31]
+	mi := &file_provider_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2581,7 @@ func (x *ReadDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDataRequest.ProtoReflect.Descriptor instead.
 func (*ReadDataRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{31}
+	return file_provider_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReadDataRequest) GetType() string {
@@ -2527,7 +2608,7 @@ type ReadDataResponse struct {
 
 func (x *ReadDataResponse) Reset() {
 	*x = ReadDataResponse{}
-	mi := &file_provider_proto_msgTypes[32]
+	mi := &file_provider_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2620,7 @@ func (x *ReadDataResponse) String() string {
 func (*ReadDataResponse) ProtoMessage() {}
 
 func (x *ReadDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[32]
+	mi := &file_provider_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2633,7 @@ func (x *ReadDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDataResponse.ProtoReflect.Descriptor instead.
 func (*ReadDataResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{32}
+	return file_provider_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReadDataResponse) GetValue() []byte {
@@ -2580,7 +2661,7 @@ type ImportRequest struct {
 
 func (x *ImportRequest) Reset() {
 	*x = ImportRequest{}
-	mi := &file_provider_proto_msgTypes[33]
+	mi := &file_provider_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2592,7 +2673,7 @@ func (x *ImportRequest) String() string {
 func (*ImportRequest) ProtoMessage() {}
 
 func (x *ImportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[33]
+	mi := &file_provider_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2605,7 +2686,7 @@ func (x *ImportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportRequest.ProtoReflect.Descriptor instead.
 func (*ImportRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{33}
+	return file_provider_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImportRequest) GetType() string {
@@ -2639,7 +2720,7 @@ type ImportResponse struct {
 
 func (x *ImportResponse) Reset() {
 	*x = ImportResponse{}
-	mi := &file_provider_proto_msgTypes[34]
+	mi := &file_provider_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2732,7 @@ func (x *ImportResponse) String() string {
 func (*ImportResponse) ProtoMessage() {}
 
 func (x *ImportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[34]
+	mi := &file_provider_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2745,7 @@ func (x *ImportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportResponse.ProtoReflect.Descriptor instead.
 func (*ImportResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{34}
+	return file_provider_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImportResponse) GetObject() []byte {
@@ -2693,7 +2774,7 @@ type UpgradeRequest struct {
 
 func (x *UpgradeRequest) Reset() {
 	*x = UpgradeRequest{}
-	mi := &file_provider_proto_msgTypes[35]
+	mi := &file_provider_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2705,7 +2786,7 @@ func (x *UpgradeRequest) String() string {
 func (*UpgradeRequest) ProtoMessage() {}
 
 func (x *UpgradeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[35]
+	mi := &file_provider_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2718,7 +2799,7 @@ func (x *UpgradeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeRequest.ProtoReflect.Descriptor instead.
 func (*UpgradeRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{35}
+	return file_provider_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UpgradeRequest) GetId() int64 {
@@ -2760,7 +2841,7 @@ type UpgradeResponse struct {
 
 func (x *UpgradeResponse) Reset() {
 	*x = UpgradeResponse{}
-	mi := &file_provider_proto_msgTypes[36]
+	mi := &file_provider_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2853,7 @@ func (x *UpgradeResponse) String() string {
 func (*UpgradeResponse) ProtoMessage() {}
 
 func (x *UpgradeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[36]
+	mi := &file_provider_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2866,7 @@ func (x *UpgradeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeResponse.ProtoReflect.Descriptor instead.
 func (*UpgradeResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{36}
+	return file_provider_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UpgradeResponse) GetId() int64 {
@@ -2823,7 +2904,7 @@ type ApplyRequest struct {
 
 func (x *ApplyRequest) Reset() {
 	*x = ApplyRequest{}
-	mi := &file_provider_proto_msgTypes[37]
+	mi := &file_provider_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2835,7 +2916,7 @@ func (x *ApplyRequest) String() string {
 func (*ApplyRequest) ProtoMessage() {}
 
 func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[37]
+	mi := &file_provider_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2848,7 +2929,7 @@ func (x *ApplyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{37}
+	return file_provider_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ApplyRequest) GetType() string {
@@ -2906,7 +2987,7 @@ type ApplyInput struct {
 
 func (x *ApplyInput) Reset() {
 	*x = ApplyInput{}
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +2999,7 @@ func (x *ApplyInput) String() string {
 func (*ApplyInput) ProtoMessage() {}
 
 func (x *ApplyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3012,7 @@ func (x *ApplyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyInput.ProtoReflect.Descriptor instead.
 func (*ApplyInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{38}
+	return file_provider_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ApplyInput) GetInput() isApplyInput_Input {
@@ -2988,7 +3069,7 @@ type ApplyEvent struct {
 
 func (x *ApplyEvent) Reset() {
 	*x = ApplyEvent{}
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3081,7 @@ func (x *ApplyEvent) String() string {
 func (*ApplyEvent) ProtoMessage() {}
 
 func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3094,7 @@ func (x *ApplyEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyEvent.ProtoReflect.Descriptor instead.
 func (*ApplyEvent) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{39}
+	return file_provider_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ApplyEvent) GetEvent() isApplyEvent_Event {
@@ -3069,7 +3150,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3162,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3175,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{40}
+	return file_provider_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ApplyResult) GetObject() []byte {
@@ -3121,7 +3202,7 @@ type FindRequest struct {
 
 func (x *FindRequest) Reset() {
 	*x = FindRequest{}
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3214,7 @@ func (x *FindRequest) String() string {
 func (*FindRequest) ProtoMessage() {}
 
 func (x *FindRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3227,7 @@ func (x *FindRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
 func (*FindRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{41}
+	return file_provider_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FindRequest) GetUuid() string {
@@ -3176,7 +3257,7 @@ type FindResponse struct {
 
 func (x *FindResponse) Reset() {
 	*x = FindResponse{}
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3188,7 +3269,7 @@ func (x *FindResponse) String() string {
 func (*FindResponse) ProtoMessage() {}
 
 func (x *FindResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3201,7 +3282,7 @@ func (x *FindResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindResponse.ProtoReflect.Descriptor instead.
 func (*FindResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{42}
+	return file_provider_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FindResponse) GetPart() isFindResponse_Part {
@@ -3258,7 +3339,7 @@ type Found struct {
 
 func (x *Found) Reset() {
 	*x = Found{}
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3351,7 @@ func (x *Found) String() string {
 func (*Found) ProtoMessage() {}
 
 func (x *Found) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3364,7 @@ func (x *Found) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Found.ProtoReflect.Descriptor instead.
 func (*Found) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{43}
+	return file_provider_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Found) GetType() string {
@@ -3333,7 +3414,7 @@ type Context struct {
 
 func (x *Context) Reset() {
 	*x = Context{}
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3345,7 +3426,7 @@ func (x *Context) String() string {
 func (*Context) ProtoMessage() {}
 
 func (x *Context) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3358,7 +3439,7 @@ func (x *Context) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Context.ProtoReflect.Descriptor instead.
 func (*Context) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{44}
+	return file_provider_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Context) GetFiles() []*ContextFile {
@@ -3387,7 +3468,7 @@ type ContextFile struct {
 
 func (x *ContextFile) Reset() {
 	*x = ContextFile{}
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3399,7 +3480,7 @@ func (x *ContextFile) String() string {
 func (*ContextFile) ProtoMessage() {}
 
 func (x *ContextFile) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3412,7 +3493,7 @@ func (x *ContextFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContextFile.ProtoReflect.Descriptor instead.
 func (*ContextFile) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{45}
+	return file_provider_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ContextFile) GetPath() string {
@@ -3454,7 +3535,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3466,7 +3547,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3479,7 +3560,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{46}
+	return file_provider_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Node) GetType() string {
@@ -3513,7 +3594,7 @@ type SetContextRequest struct {
 
 func (x *SetContextRequest) Reset() {
 	*x = SetContextRequest{}
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3525,7 +3606,7 @@ func (x *SetContextRequest) String() string {
 func (*SetContextRequest) ProtoMessage() {}
 
 func (x *SetContextRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3538,7 +3619,7 @@ func (x *SetContextRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetContextRequest.ProtoReflect.Descriptor instead.
 func (*SetContextRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{47}
+	return file_provider_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SetContextRequest) GetNode() *Node {
@@ -3564,7 +3645,7 @@ type SetContextResponse struct {
 
 func (x *SetContextResponse) Reset() {
 	*x = SetContextResponse{}
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +3657,7 @@ func (x *SetContextResponse) String() string {
 func (*SetContextResponse) ProtoMessage() {}
 
 func (x *SetContextResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +3670,7 @@ func (x *SetContextResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetContextResponse.ProtoReflect.Descriptor instead.
 func (*SetContextResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{48}
+	return file_provider_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SetContextResponse) GetDiagnostics() []*Diagnostic {
@@ -3609,7 +3690,7 @@ type WindowSize struct {
 
 func (x *WindowSize) Reset() {
 	*x = WindowSize{}
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3621,7 +3702,7 @@ func (x *WindowSize) String() string {
 func (*WindowSize) ProtoMessage() {}
 
 func (x *WindowSize) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3634,7 +3715,7 @@ func (x *WindowSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowSize.ProtoReflect.Descriptor instead.
 func (*WindowSize) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{49}
+	return file_provider_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *WindowSize) GetColumns() uint32 {
@@ -3667,7 +3748,7 @@ type ExecInput struct {
 
 func (x *ExecInput) Reset() {
 	*x = ExecInput{}
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3760,7 @@ func (x *ExecInput) String() string {
 func (*ExecInput) ProtoMessage() {}
 
 func (x *ExecInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3773,7 @@ func (x *ExecInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecInput.ProtoReflect.Descriptor instead.
 func (*ExecInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{50}
+	return file_provider_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ExecInput) GetInput() isExecInput_Input {
@@ -3794,7 +3875,7 @@ type ExecStart struct {
 
 func (x *ExecStart) Reset() {
 	*x = ExecStart{}
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3806,7 +3887,7 @@ func (x *ExecStart) String() string {
 func (*ExecStart) ProtoMessage() {}
 
 func (x *ExecStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3819,7 +3900,7 @@ func (x *ExecStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
 func (*ExecStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{51}
+	return file_provider_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExecStart) GetNode() *Node {
@@ -3872,7 +3953,7 @@ type ExecOutput struct {
 
 func (x *ExecOutput) Reset() {
 	*x = ExecOutput{}
-	mi := &file_provider_proto_msgTypes[52]
+	mi := &file_provider_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3884,7 +3965,7 @@ func (x *ExecOutput) String() string {
 func (*ExecOutput) ProtoMessage() {}
 
 func (x *ExecOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[52]
+	mi := &file_provider_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3897,7 +3978,7 @@ func (x *ExecOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecOutput.ProtoReflect.Descriptor instead.
 func (*ExecOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{52}
+	return file_provider_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExecOutput) GetOutput() isExecOutput_Output {
@@ -3981,7 +4062,7 @@ type ExecExit struct {
 
 func (x *ExecExit) Reset() {
 	*x = ExecExit{}
-	mi := &file_provider_proto_msgTypes[53]
+	mi := &file_provider_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3993,7 +4074,7 @@ func (x *ExecExit) String() string {
 func (*ExecExit) ProtoMessage() {}
 
 func (x *ExecExit) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[53]
+	mi := &file_provider_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4006,7 +4087,7 @@ func (x *ExecExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecExit.ProtoReflect.Descriptor instead.
 func (*ExecExit) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{53}
+	return file_provider_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ExecExit) GetStatus() int32 {
@@ -4036,7 +4117,7 @@ type CopyInput struct {
 
 func (x *CopyInput) Reset() {
 	*x = CopyInput{}
-	mi := &file_provider_proto_msgTypes[54]
+	mi := &file_provider_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4048,7 +4129,7 @@ func (x *CopyInput) String() string {
 func (*CopyInput) ProtoMessage() {}
 
 func (x *CopyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[54]
+	mi := &file_provider_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4061,7 +4142,7 @@ func (x *CopyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyInput.ProtoReflect.Descriptor instead.
 func (*CopyInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{54}
+	return file_provider_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CopyInput) GetInput() isCopyInput_Input {
@@ -4116,7 +4197,7 @@ type CopyStart struct {
 
 func (x *CopyStart) Reset() {
 	*x = CopyStart{}
-	mi := &file_provider_proto_msgTypes[55]
+	mi := &file_provider_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4128,7 +4209,7 @@ func (x *CopyStart) String() string {
 func (*CopyStart) ProtoMessage() {}
 
 func (x *CopyStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[55]
+	mi := &file_provider_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4141,7 +4222,7 @@ func (x *CopyStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyStart.ProtoReflect.Descriptor instead.
 func (*CopyStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{55}
+	return file_provider_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CopyStart) GetNode() *Node {
@@ -4178,7 +4259,7 @@ type CopyOutput struct {
 
 func (x *CopyOutput) Reset() {
 	*x = CopyOutput{}
-	mi := &file_provider_proto_msgTypes[56]
+	mi := &file_provider_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4190,7 +4271,7 @@ func (x *CopyOutput) String() string {
 func (*CopyOutput) ProtoMessage() {}
 
 func (x *CopyOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[56]
+	mi := &file_provider_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4203,7 +4284,7 @@ func (x *CopyOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyOutput.ProtoReflect.Descriptor instead.
 func (*CopyOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{56}
+	return file_provider_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *CopyOutput) GetOutput() isCopyOutput_Output {
@@ -4256,7 +4337,7 @@ type CopyDone struct {
 
 func (x *CopyDone) Reset() {
 	*x = CopyDone{}
-	mi := &file_provider_proto_msgTypes[57]
+	mi := &file_provider_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +4349,7 @@ func (x *CopyDone) String() string {
 func (*CopyDone) ProtoMessage() {}
 
 func (x *CopyDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[57]
+	mi := &file_provider_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +4362,7 @@ func (x *CopyDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyDone.ProtoReflect.Descriptor instead.
 func (*CopyDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{57}
+	return file_provider_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *CopyDone) GetDiagnostics() []*Diagnostic {
@@ -4301,7 +4382,7 @@ type PowerRequest struct {
 
 func (x *PowerRequest) Reset() {
 	*x = PowerRequest{}
-	mi := &file_provider_proto_msgTypes[58]
+	mi := &file_provider_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4313,7 +4394,7 @@ func (x *PowerRequest) String() string {
 func (*PowerRequest) ProtoMessage() {}
 
 func (x *PowerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[58]
+	mi := &file_provider_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4326,7 +4407,7 @@ func (x *PowerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerRequest.ProtoReflect.Descriptor instead.
 func (*PowerRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{58}
+	return file_provider_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PowerRequest) GetNode() *Node {
@@ -4356,7 +4437,7 @@ type PowerEvent struct {
 
 func (x *PowerEvent) Reset() {
 	*x = PowerEvent{}
-	mi := &file_provider_proto_msgTypes[59]
+	mi := &file_provider_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4368,7 +4449,7 @@ func (x *PowerEvent) String() string {
 func (*PowerEvent) ProtoMessage() {}
 
 func (x *PowerEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[59]
+	mi := &file_provider_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4381,7 +4462,7 @@ func (x *PowerEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerEvent.ProtoReflect.Descriptor instead.
 func (*PowerEvent) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{59}
+	return file_provider_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *PowerEvent) GetEvent() isPowerEvent_Event {
@@ -4434,7 +4515,7 @@ type PowerDone struct {
 
 func (x *PowerDone) Reset() {
 	*x = PowerDone{}
-	mi := &file_provider_proto_msgTypes[60]
+	mi := &file_provider_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4446,7 +4527,7 @@ func (x *PowerDone) String() string {
 func (*PowerDone) ProtoMessage() {}
 
 func (x *PowerDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[60]
+	mi := &file_provider_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4459,7 +4540,7 @@ func (x *PowerDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerDone.ProtoReflect.Descriptor instead.
 func (*PowerDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{60}
+	return file_provider_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PowerDone) GetDiagnostics() []*Diagnostic {
@@ -4482,7 +4563,7 @@ type ConsoleInput struct {
 
 func (x *ConsoleInput) Reset() {
 	*x = ConsoleInput{}
-	mi := &file_provider_proto_msgTypes[61]
+	mi := &file_provider_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4575,7 @@ func (x *ConsoleInput) String() string {
 func (*ConsoleInput) ProtoMessage() {}
 
 func (x *ConsoleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[61]
+	mi := &file_provider_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4588,7 @@ func (x *ConsoleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleInput.ProtoReflect.Descriptor instead.
 func (*ConsoleInput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{61}
+	return file_provider_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ConsoleInput) GetInput() isConsoleInput_Input {
@@ -4563,7 +4644,7 @@ type ConsoleStart struct {
 
 func (x *ConsoleStart) Reset() {
 	*x = ConsoleStart{}
-	mi := &file_provider_proto_msgTypes[62]
+	mi := &file_provider_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4575,7 +4656,7 @@ func (x *ConsoleStart) String() string {
 func (*ConsoleStart) ProtoMessage() {}
 
 func (x *ConsoleStart) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[62]
+	mi := &file_provider_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4588,7 +4669,7 @@ func (x *ConsoleStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleStart.ProtoReflect.Descriptor instead.
 func (*ConsoleStart) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{62}
+	return file_provider_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ConsoleStart) GetNode() *Node {
@@ -4632,7 +4713,7 @@ type ConsoleOutput struct {
 
 func (x *ConsoleOutput) Reset() {
 	*x = ConsoleOutput{}
-	mi := &file_provider_proto_msgTypes[63]
+	mi := &file_provider_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4644,7 +4725,7 @@ func (x *ConsoleOutput) String() string {
 func (*ConsoleOutput) ProtoMessage() {}
 
 func (x *ConsoleOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[63]
+	mi := &file_provider_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4657,7 +4738,7 @@ func (x *ConsoleOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleOutput.ProtoReflect.Descriptor instead.
 func (*ConsoleOutput) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{63}
+	return file_provider_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ConsoleOutput) GetOutput() isConsoleOutput_Output {
@@ -4710,7 +4791,7 @@ type ConsoleDone struct {
 
 func (x *ConsoleDone) Reset() {
 	*x = ConsoleDone{}
-	mi := &file_provider_proto_msgTypes[64]
+	mi := &file_provider_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +4803,7 @@ func (x *ConsoleDone) String() string {
 func (*ConsoleDone) ProtoMessage() {}
 
 func (x *ConsoleDone) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[64]
+	mi := &file_provider_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4816,7 @@ func (x *ConsoleDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsoleDone.ProtoReflect.Descriptor instead.
 func (*ConsoleDone) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{64}
+	return file_provider_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ConsoleDone) GetDiagnostics() []*Diagnostic {
@@ -4758,7 +4839,7 @@ type LinkRequest struct {
 
 func (x *LinkRequest) Reset() {
 	*x = LinkRequest{}
-	mi := &file_provider_proto_msgTypes[65]
+	mi := &file_provider_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4770,7 +4851,7 @@ func (x *LinkRequest) String() string {
 func (*LinkRequest) ProtoMessage() {}
 
 func (x *LinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[65]
+	mi := &file_provider_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4783,7 +4864,7 @@ func (x *LinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
 func (*LinkRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{65}
+	return file_provider_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LinkRequest) GetNode() *Node {
@@ -4830,7 +4911,7 @@ type LinkResponse struct {
 
 func (x *LinkResponse) Reset() {
 	*x = LinkResponse{}
-	mi := &file_provider_proto_msgTypes[66]
+	mi := &file_provider_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4842,7 +4923,7 @@ func (x *LinkResponse) String() string {
 func (*LinkResponse) ProtoMessage() {}
 
 func (x *LinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[66]
+	mi := &file_provider_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4855,7 +4936,7 @@ func (x *LinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
 func (*LinkResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{66}
+	return file_provider_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LinkResponse) GetDiagnostics() []*Diagnostic {
@@ -4873,7 +4954,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_provider_proto_msgTypes[67]
+	mi := &file_provider_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4885,7 +4966,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[67]
+	mi := &file_provider_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4898,7 +4979,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{67}
+	return file_provider_proto_rawDescGZIP(), []int{68}
 }
 
 type StopResponse struct {
@@ -4909,7 +4990,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_provider_proto_msgTypes[68]
+	mi := &file_provider_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4921,7 +5002,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[68]
+	mi := &file_provider_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4934,7 +5015,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{68}
+	return file_provider_proto_rawDescGZIP(), []int{69}
 }
 
 var File_provider_proto protoreflect.FileDescriptor
@@ -5088,13 +5169,14 @@ const file_provider_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +
 	"\vPriorObject\x128\n" +
 	"\bresource\x18\x01 \x01(\v2\x1c.nxc.provider.v1.ResourceKeyR\bresource\x12\x16\n" +
-	"\x06object\x18\x02 \x01(\fR\x06object\"\xcd\x01\n" +
+	"\x06object\x18\x02 \x01(\fR\x06object\"\x82\x02\n" +
 	"\x0eExpandResponse\x12?\n" +
 	"\bresource\x18\x01 \x01(\v2!.nxc.provider.v1.ExpandedResourceH\x00R\bresource\x123\n" +
 	"\x04node\x18\x02 \x01(\v2\x1d.nxc.provider.v1.ExpandedNodeH\x00R\x04node\x12=\n" +
 	"\n" +
 	"diagnostic\x18\x03 \x01(\v2\x1b.nxc.provider.v1.DiagnosticH\x00R\n" +
-	"diagnosticB\x06\n" +
+	"diagnostic\x123\n" +
+	"\x04file\x18\x04 \x01(\v2\x1d.nxc.provider.v1.ExpandedFileH\x00R\x04fileB\x06\n" +
 	"\x04part\"\xdd\x01\n" +
 	"\x10ExpandedResource\x128\n" +
 	"\bresource\x18\x01 \x01(\v2\x1c.nxc.provider.v1.ResourceKeyR\bresource\x12\x16\n" +
@@ -5114,7 +5196,10 @@ const file_provider_proto_rawDesc = "" +
 	"\x05index\x18\x03 \x01(\x03R\x05index\x12\x16\n" +
 	"\x06system\x18\x04 \x01(\tR\x06system\x128\n" +
 	"\bresource\x18\x05 \x01(\v2\x1c.nxc.provider.v1.ResourceKeyR\bresource\x12\x18\n" +
-	"\aaddress\x18\x06 \x01(\tR\aaddress\"\x83\x01\n" +
+	"\aaddress\x18\x06 \x01(\tR\aaddress\"<\n" +
+	"\fExpandedFile\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"\x83\x01\n" +
 	"\vReadRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x128\n" +
@@ -5334,7 +5419,7 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_provider_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),   // 0: nxc.provider.v1.Diagnostic.Severity
 	(NestedBlock_Nesting)(0),   // 1: nxc.provider.v1.NestedBlock.Nesting
@@ -5366,62 +5451,63 @@ var file_provider_proto_goTypes = []any{
 	(*ExpandedResource)(nil),   // 27: nxc.provider.v1.ExpandedResource
 	(*Reference)(nil),          // 28: nxc.provider.v1.Reference
 	(*ExpandedNode)(nil),       // 29: nxc.provider.v1.ExpandedNode
-	(*ReadRequest)(nil),        // 30: nxc.provider.v1.ReadRequest
-	(*ReadResponse)(nil),       // 31: nxc.provider.v1.ReadResponse
-	(*PlanRequest)(nil),        // 32: nxc.provider.v1.PlanRequest
-	(*PlanResponse)(nil),       // 33: nxc.provider.v1.PlanResponse
-	(*Replace)(nil),            // 34: nxc.provider.v1.Replace
-	(*ReadDataRequest)(nil),    // 35: nxc.provider.v1.ReadDataRequest
-	(*ReadDataResponse)(nil),   // 36: nxc.provider.v1.ReadDataResponse
-	(*ImportRequest)(nil),      // 37: nxc.provider.v1.ImportRequest
-	(*ImportResponse)(nil),     // 38: nxc.provider.v1.ImportResponse
-	(*UpgradeRequest)(nil),     // 39: nxc.provider.v1.UpgradeRequest
-	(*UpgradeResponse)(nil),    // 40: nxc.provider.v1.UpgradeResponse
-	(*ApplyRequest)(nil),       // 41: nxc.provider.v1.ApplyRequest
-	(*ApplyInput)(nil),         // 42: nxc.provider.v1.ApplyInput
-	(*ApplyEvent)(nil),         // 43: nxc.provider.v1.ApplyEvent
-	(*ApplyResult)(nil),        // 44: nxc.provider.v1.ApplyResult
-	(*FindRequest)(nil),        // 45: nxc.provider.v1.FindRequest
-	(*FindResponse)(nil),       // 46: nxc.provider.v1.FindResponse
-	(*Found)(nil),              // 47: nxc.provider.v1.Found
-	(*Context)(nil),            // 48: nxc.provider.v1.Context
-	(*ContextFile)(nil),        // 49: nxc.provider.v1.ContextFile
-	(*Node)(nil),               // 50: nxc.provider.v1.Node
-	(*SetContextRequest)(nil),  // 51: nxc.provider.v1.SetContextRequest
-	(*SetContextResponse)(nil), // 52: nxc.provider.v1.SetContextResponse
-	(*WindowSize)(nil),         // 53: nxc.provider.v1.WindowSize
-	(*ExecInput)(nil),          // 54: nxc.provider.v1.ExecInput
-	(*ExecStart)(nil),          // 55: nxc.provider.v1.ExecStart
-	(*ExecOutput)(nil),         // 56: nxc.provider.v1.ExecOutput
-	(*ExecExit)(nil),           // 57: nxc.provider.v1.ExecExit
-	(*CopyInput)(nil),          // 58: nxc.provider.v1.CopyInput
-	(*CopyStart)(nil),          // 59: nxc.provider.v1.CopyStart
-	(*CopyOutput)(nil),         // 60: nxc.provider.v1.CopyOutput
-	(*CopyDone)(nil),           // 61: nxc.provider.v1.CopyDone
-	(*PowerRequest)(nil),       // 62: nxc.provider.v1.PowerRequest
-	(*PowerEvent)(nil),         // 63: nxc.provider.v1.PowerEvent
-	(*PowerDone)(nil),          // 64: nxc.provider.v1.PowerDone
-	(*ConsoleInput)(nil),       // 65: nxc.provider.v1.ConsoleInput
-	(*ConsoleStart)(nil),       // 66: nxc.provider.v1.ConsoleStart
-	(*ConsoleOutput)(nil),      // 67: nxc.provider.v1.ConsoleOutput
-	(*ConsoleDone)(nil),        // 68: nxc.provider.v1.ConsoleDone
-	(*LinkRequest)(nil),        // 69: nxc.provider.v1.LinkRequest
-	(*LinkResponse)(nil),       // 70: nxc.provider.v1.LinkResponse
-	(*StopRequest)(nil),        // 71: nxc.provider.v1.StopRequest
-	(*StopResponse)(nil),       // 72: nxc.provider.v1.StopResponse
-	nil,                        // 73: nxc.provider.v1.SchemaResponse.ResourcesEntry
-	nil,                        // 74: nxc.provider.v1.SchemaResponse.DataEntry
-	nil,                        // 75: nxc.provider.v1.SchemaResponse.FlavoursEntry
-	nil,                        // 76: nxc.provider.v1.Flavour.SourcesEntry
-	nil,                        // 77: nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	(*ExpandedFile)(nil),       // 30: nxc.provider.v1.ExpandedFile
+	(*ReadRequest)(nil),        // 31: nxc.provider.v1.ReadRequest
+	(*ReadResponse)(nil),       // 32: nxc.provider.v1.ReadResponse
+	(*PlanRequest)(nil),        // 33: nxc.provider.v1.PlanRequest
+	(*PlanResponse)(nil),       // 34: nxc.provider.v1.PlanResponse
+	(*Replace)(nil),            // 35: nxc.provider.v1.Replace
+	(*ReadDataRequest)(nil),    // 36: nxc.provider.v1.ReadDataRequest
+	(*ReadDataResponse)(nil),   // 37: nxc.provider.v1.ReadDataResponse
+	(*ImportRequest)(nil),      // 38: nxc.provider.v1.ImportRequest
+	(*ImportResponse)(nil),     // 39: nxc.provider.v1.ImportResponse
+	(*UpgradeRequest)(nil),     // 40: nxc.provider.v1.UpgradeRequest
+	(*UpgradeResponse)(nil),    // 41: nxc.provider.v1.UpgradeResponse
+	(*ApplyRequest)(nil),       // 42: nxc.provider.v1.ApplyRequest
+	(*ApplyInput)(nil),         // 43: nxc.provider.v1.ApplyInput
+	(*ApplyEvent)(nil),         // 44: nxc.provider.v1.ApplyEvent
+	(*ApplyResult)(nil),        // 45: nxc.provider.v1.ApplyResult
+	(*FindRequest)(nil),        // 46: nxc.provider.v1.FindRequest
+	(*FindResponse)(nil),       // 47: nxc.provider.v1.FindResponse
+	(*Found)(nil),              // 48: nxc.provider.v1.Found
+	(*Context)(nil),            // 49: nxc.provider.v1.Context
+	(*ContextFile)(nil),        // 50: nxc.provider.v1.ContextFile
+	(*Node)(nil),               // 51: nxc.provider.v1.Node
+	(*SetContextRequest)(nil),  // 52: nxc.provider.v1.SetContextRequest
+	(*SetContextResponse)(nil), // 53: nxc.provider.v1.SetContextResponse
+	(*WindowSize)(nil),         // 54: nxc.provider.v1.WindowSize
+	(*ExecInput)(nil),          // 55: nxc.provider.v1.ExecInput
+	(*ExecStart)(nil),          // 56: nxc.provider.v1.ExecStart
+	(*ExecOutput)(nil),         // 57: nxc.provider.v1.ExecOutput
+	(*ExecExit)(nil),           // 58: nxc.provider.v1.ExecExit
+	(*CopyInput)(nil),          // 59: nxc.provider.v1.CopyInput
+	(*CopyStart)(nil),          // 60: nxc.provider.v1.CopyStart
+	(*CopyOutput)(nil),         // 61: nxc.provider.v1.CopyOutput
+	(*CopyDone)(nil),           // 62: nxc.provider.v1.CopyDone
+	(*PowerRequest)(nil),       // 63: nxc.provider.v1.PowerRequest
+	(*PowerEvent)(nil),         // 64: nxc.provider.v1.PowerEvent
+	(*PowerDone)(nil),          // 65: nxc.provider.v1.PowerDone
+	(*ConsoleInput)(nil),       // 66: nxc.provider.v1.ConsoleInput
+	(*ConsoleStart)(nil),       // 67: nxc.provider.v1.ConsoleStart
+	(*ConsoleOutput)(nil),      // 68: nxc.provider.v1.ConsoleOutput
+	(*ConsoleDone)(nil),        // 69: nxc.provider.v1.ConsoleDone
+	(*LinkRequest)(nil),        // 70: nxc.provider.v1.LinkRequest
+	(*LinkResponse)(nil),       // 71: nxc.provider.v1.LinkResponse
+	(*StopRequest)(nil),        // 72: nxc.provider.v1.StopRequest
+	(*StopResponse)(nil),       // 73: nxc.provider.v1.StopResponse
+	nil,                        // 74: nxc.provider.v1.SchemaResponse.ResourcesEntry
+	nil,                        // 75: nxc.provider.v1.SchemaResponse.DataEntry
+	nil,                        // 76: nxc.provider.v1.SchemaResponse.FlavoursEntry
+	nil,                        // 77: nxc.provider.v1.Flavour.SourcesEntry
+	nil,                        // 78: nxc.provider.v1.ExpandHeader.ArtifactsEntry
 }
 var file_provider_proto_depIdxs = []int32{
 	0,  // 0: nxc.provider.v1.Diagnostic.severity:type_name -> nxc.provider.v1.Diagnostic.Severity
 	5,  // 1: nxc.provider.v1.Diagnostic.path:type_name -> nxc.provider.v1.PathStep
 	10, // 2: nxc.provider.v1.SchemaResponse.config:type_name -> nxc.provider.v1.Block
-	73, // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
-	74, // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
-	75, // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
+	74, // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
+	75, // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
+	76, // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
 	4,  // 6: nxc.provider.v1.SchemaResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	11, // 7: nxc.provider.v1.Block.attributes:type_name -> nxc.provider.v1.Attribute
 	12, // 8: nxc.provider.v1.Block.blocks:type_name -> nxc.provider.v1.NestedBlock
@@ -5430,7 +5516,7 @@ var file_provider_proto_depIdxs = []int32{
 	10, // 11: nxc.provider.v1.ResourceType.block:type_name -> nxc.provider.v1.Block
 	10, // 12: nxc.provider.v1.DataType.block:type_name -> nxc.provider.v1.Block
 	10, // 13: nxc.provider.v1.Flavour.block:type_name -> nxc.provider.v1.Block
-	76, // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
+	77, // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
 	18, // 15: nxc.provider.v1.ConfigureResponse.location:type_name -> nxc.provider.v1.Location
 	4,  // 16: nxc.provider.v1.ConfigureResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	2,  // 17: nxc.provider.v1.ValidateRequest.kind:type_name -> nxc.provider.v1.ValidateRequest.Kind
@@ -5438,105 +5524,106 @@ var file_provider_proto_depIdxs = []int32{
 	22, // 19: nxc.provider.v1.ExpandRequest.header:type_name -> nxc.provider.v1.ExpandHeader
 	25, // 20: nxc.provider.v1.ExpandRequest.prior:type_name -> nxc.provider.v1.PriorObject
 	23, // 21: nxc.provider.v1.ExpandHeader.roles:type_name -> nxc.provider.v1.Role
-	77, // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	78, // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
 	24, // 23: nxc.provider.v1.PriorObject.resource:type_name -> nxc.provider.v1.ResourceKey
 	27, // 24: nxc.provider.v1.ExpandResponse.resource:type_name -> nxc.provider.v1.ExpandedResource
 	29, // 25: nxc.provider.v1.ExpandResponse.node:type_name -> nxc.provider.v1.ExpandedNode
 	4,  // 26: nxc.provider.v1.ExpandResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
-	24, // 27: nxc.provider.v1.ExpandedResource.resource:type_name -> nxc.provider.v1.ResourceKey
-	28, // 28: nxc.provider.v1.ExpandedResource.references:type_name -> nxc.provider.v1.Reference
-	24, // 29: nxc.provider.v1.ExpandedResource.depends_on:type_name -> nxc.provider.v1.ResourceKey
-	5,  // 30: nxc.provider.v1.Reference.path:type_name -> nxc.provider.v1.PathStep
-	24, // 31: nxc.provider.v1.Reference.from:type_name -> nxc.provider.v1.ResourceKey
-	24, // 32: nxc.provider.v1.ExpandedNode.resource:type_name -> nxc.provider.v1.ResourceKey
-	6,  // 33: nxc.provider.v1.ReadRequest.operation:type_name -> nxc.provider.v1.Operation
-	4,  // 34: nxc.provider.v1.ReadResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 35: nxc.provider.v1.PlanRequest.operation:type_name -> nxc.provider.v1.Operation
-	34, // 36: nxc.provider.v1.PlanResponse.replace:type_name -> nxc.provider.v1.Replace
-	4,  // 37: nxc.provider.v1.PlanResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	5,  // 38: nxc.provider.v1.Replace.path:type_name -> nxc.provider.v1.PathStep
-	4,  // 39: nxc.provider.v1.ReadDataResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 40: nxc.provider.v1.ImportRequest.operation:type_name -> nxc.provider.v1.Operation
-	4,  // 41: nxc.provider.v1.ImportResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	4,  // 42: nxc.provider.v1.UpgradeResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 43: nxc.provider.v1.ApplyRequest.operation:type_name -> nxc.provider.v1.Operation
-	3,  // 44: nxc.provider.v1.ApplyRequest.action:type_name -> nxc.provider.v1.ApplyRequest.Action
-	48, // 45: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
-	41, // 46: nxc.provider.v1.ApplyInput.start:type_name -> nxc.provider.v1.ApplyRequest
-	7,  // 47: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
-	44, // 48: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
-	4,  // 49: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	47, // 50: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
-	4,  // 51: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
-	49, // 52: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
-	6,  // 53: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
-	50, // 54: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
-	48, // 55: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
-	4,  // 56: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	55, // 57: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
-	53, // 58: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
-	50, // 59: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
-	53, // 60: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
-	57, // 61: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
-	4,  // 62: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	59, // 63: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
-	50, // 64: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
-	61, // 65: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
-	4,  // 66: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	50, // 67: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
-	7,  // 68: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
-	64, // 69: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
-	4,  // 70: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	66, // 71: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
-	50, // 72: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
-	68, // 73: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
-	4,  // 74: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	50, // 75: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
-	4,  // 76: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	13, // 77: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
-	14, // 78: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
-	15, // 79: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
-	8,  // 80: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
-	16, // 81: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
-	19, // 82: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
-	21, // 83: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
-	30, // 84: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
-	32, // 85: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
-	35, // 86: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
-	37, // 87: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
-	39, // 88: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
-	42, // 89: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyInput
-	45, // 90: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
-	51, // 91: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
-	54, // 92: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
-	58, // 93: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
-	62, // 94: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
-	65, // 95: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
-	69, // 96: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
-	71, // 97: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
-	9,  // 98: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
-	17, // 99: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
-	20, // 100: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
-	26, // 101: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
-	31, // 102: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
-	33, // 103: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
-	36, // 104: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
-	38, // 105: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
-	40, // 106: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
-	43, // 107: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
-	46, // 108: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
-	52, // 109: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
-	56, // 110: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
-	60, // 111: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
-	63, // 112: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
-	67, // 113: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
-	70, // 114: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
-	72, // 115: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
-	98, // [98:116] is the sub-list for method output_type
-	80, // [80:98] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	30, // 27: nxc.provider.v1.ExpandResponse.file:type_name -> nxc.provider.v1.ExpandedFile
+	24, // 28: nxc.provider.v1.ExpandedResource.resource:type_name -> nxc.provider.v1.ResourceKey
+	28, // 29: nxc.provider.v1.ExpandedResource.references:type_name -> nxc.provider.v1.Reference
+	24, // 30: nxc.provider.v1.ExpandedResource.depends_on:type_name -> nxc.provider.v1.ResourceKey
+	5,  // 31: nxc.provider.v1.Reference.path:type_name -> nxc.provider.v1.PathStep
+	24, // 32: nxc.provider.v1.Reference.from:type_name -> nxc.provider.v1.ResourceKey
+	24, // 33: nxc.provider.v1.ExpandedNode.resource:type_name -> nxc.provider.v1.ResourceKey
+	6,  // 34: nxc.provider.v1.ReadRequest.operation:type_name -> nxc.provider.v1.Operation
+	4,  // 35: nxc.provider.v1.ReadResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,  // 36: nxc.provider.v1.PlanRequest.operation:type_name -> nxc.provider.v1.Operation
+	35, // 37: nxc.provider.v1.PlanResponse.replace:type_name -> nxc.provider.v1.Replace
+	4,  // 38: nxc.provider.v1.PlanResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	5,  // 39: nxc.provider.v1.Replace.path:type_name -> nxc.provider.v1.PathStep
+	4,  // 40: nxc.provider.v1.ReadDataResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,  // 41: nxc.provider.v1.ImportRequest.operation:type_name -> nxc.provider.v1.Operation
+	4,  // 42: nxc.provider.v1.ImportResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	4,  // 43: nxc.provider.v1.UpgradeResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,  // 44: nxc.provider.v1.ApplyRequest.operation:type_name -> nxc.provider.v1.Operation
+	3,  // 45: nxc.provider.v1.ApplyRequest.action:type_name -> nxc.provider.v1.ApplyRequest.Action
+	49, // 46: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
+	42, // 47: nxc.provider.v1.ApplyInput.start:type_name -> nxc.provider.v1.ApplyRequest
+	7,  // 48: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
+	45, // 49: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
+	4,  // 50: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	48, // 51: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
+	4,  // 52: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
+	50, // 53: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
+	6,  // 54: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
+	51, // 55: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
+	49, // 56: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
+	4,  // 57: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	56, // 58: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
+	54, // 59: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
+	51, // 60: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
+	54, // 61: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
+	58, // 62: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
+	4,  // 63: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	60, // 64: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
+	51, // 65: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
+	62, // 66: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
+	4,  // 67: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	51, // 68: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
+	7,  // 69: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
+	65, // 70: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
+	4,  // 71: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	67, // 72: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
+	51, // 73: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
+	69, // 74: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
+	4,  // 75: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	51, // 76: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
+	4,  // 77: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	13, // 78: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
+	14, // 79: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
+	15, // 80: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
+	8,  // 81: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
+	16, // 82: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
+	19, // 83: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
+	21, // 84: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
+	31, // 85: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
+	33, // 86: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
+	36, // 87: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
+	38, // 88: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
+	40, // 89: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
+	43, // 90: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyInput
+	46, // 91: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
+	52, // 92: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
+	55, // 93: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
+	59, // 94: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
+	63, // 95: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
+	66, // 96: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
+	70, // 97: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
+	72, // 98: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
+	9,  // 99: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
+	17, // 100: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
+	20, // 101: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
+	26, // 102: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
+	32, // 103: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
+	34, // 104: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
+	37, // 105: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
+	39, // 106: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
+	41, // 107: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
+	44, // 108: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
+	47, // 109: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
+	53, // 110: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
+	57, // 111: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
+	61, // 112: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
+	64, // 113: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
+	68, // 114: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
+	71, // 115: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
+	73, // 116: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
+	99, // [99:117] is the sub-list for method output_type
+	81, // [81:99] is the sub-list for method input_type
+	81, // [81:81] is the sub-list for extension type_name
+	81, // [81:81] is the sub-list for extension extendee
+	0,  // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -5557,49 +5644,50 @@ func file_provider_proto_init() {
 		(*ExpandResponse_Resource)(nil),
 		(*ExpandResponse_Node)(nil),
 		(*ExpandResponse_Diagnostic)(nil),
+		(*ExpandResponse_File)(nil),
 	}
-	file_provider_proto_msgTypes[38].OneofWrappers = []any{
+	file_provider_proto_msgTypes[39].OneofWrappers = []any{
 		(*ApplyInput_Start)(nil),
 		(*ApplyInput_Cancel)(nil),
 	}
-	file_provider_proto_msgTypes[39].OneofWrappers = []any{
+	file_provider_proto_msgTypes[40].OneofWrappers = []any{
 		(*ApplyEvent_Progress)(nil),
 		(*ApplyEvent_Result)(nil),
 	}
-	file_provider_proto_msgTypes[42].OneofWrappers = []any{
+	file_provider_proto_msgTypes[43].OneofWrappers = []any{
 		(*FindResponse_Found)(nil),
 		(*FindResponse_Diagnostic)(nil),
 	}
-	file_provider_proto_msgTypes[50].OneofWrappers = []any{
+	file_provider_proto_msgTypes[51].OneofWrappers = []any{
 		(*ExecInput_Start)(nil),
 		(*ExecInput_Stdin)(nil),
 		(*ExecInput_StdinClosed)(nil),
 		(*ExecInput_Resize)(nil),
 		(*ExecInput_Signal)(nil),
 	}
-	file_provider_proto_msgTypes[52].OneofWrappers = []any{
+	file_provider_proto_msgTypes[53].OneofWrappers = []any{
 		(*ExecOutput_Stdout)(nil),
 		(*ExecOutput_Stderr)(nil),
 		(*ExecOutput_Exit)(nil),
 		(*ExecOutput_StdinTaken)(nil),
 	}
-	file_provider_proto_msgTypes[54].OneofWrappers = []any{
+	file_provider_proto_msgTypes[55].OneofWrappers = []any{
 		(*CopyInput_Start)(nil),
 		(*CopyInput_Data)(nil),
 	}
-	file_provider_proto_msgTypes[56].OneofWrappers = []any{
+	file_provider_proto_msgTypes[57].OneofWrappers = []any{
 		(*CopyOutput_Data)(nil),
 		(*CopyOutput_Done)(nil),
 	}
-	file_provider_proto_msgTypes[59].OneofWrappers = []any{
+	file_provider_proto_msgTypes[60].OneofWrappers = []any{
 		(*PowerEvent_Progress)(nil),
 		(*PowerEvent_Done)(nil),
 	}
-	file_provider_proto_msgTypes[61].OneofWrappers = []any{
+	file_provider_proto_msgTypes[62].OneofWrappers = []any{
 		(*ConsoleInput_Start)(nil),
 		(*ConsoleInput_Keys)(nil),
 	}
-	file_provider_proto_msgTypes[63].OneofWrappers = []any{
+	file_provider_proto_msgTypes[64].OneofWrappers = []any{
 		(*ConsoleOutput_Data)(nil),
 		(*ConsoleOutput_Done)(nil),
 	}
@@ -5609,7 +5697,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   74,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

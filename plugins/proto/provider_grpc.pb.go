@@ -21,6 +21,16 @@
 // pipe as the file descriptor that NXC_HOST_PIPE names; end of file means that
 // the host is gone, and the plugin exits at once, without tidying up.
 //
+// Log: what a plugin writes to its stderr goes to nxc's log, line by line. A
+// line that is a JSON object with "level" and "msg" is taken apart, any other
+// is logged at debug level; the last lines are shown when the plugin crashes.
+// NXC_PLUGIN_LOG names the least level that the host wants to see.
+//
+// Surroundings: a process group of its own, an empty stdin, and of the host's
+// environment only what programs generally need, besides variables that begin
+// with the provider's name in capitals. What the plugin starts ends with it,
+// unless it has a session of its own and none of the plugin's descriptors.
+//
 // Compatibility: fields are only added. A field that is not known is ignored;
 // a verb that is not there answers UNIMPLEMENTED, which means "not offered".
 
@@ -80,7 +90,7 @@ type ProviderClient interface {
 	Validate(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ValidateRequest, ValidateResponse], error)
 	// Expand turns a deployment into resources. Deterministic in its request and
 	// in what Configure observed. The client sends one header, then the prior
-	// objects, and closes; the plugin answers with resources, nodes and
+	// objects, and closes; the plugin answers with resources, nodes, files and
 	// diagnostics.
 	Expand(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExpandRequest, ExpandResponse], error)
 	// Read asks for the present state of objects. One answer for each request,
@@ -374,7 +384,7 @@ type ProviderServer interface {
 	Validate(grpc.BidiStreamingServer[ValidateRequest, ValidateResponse]) error
 	// Expand turns a deployment into resources. Deterministic in its request and
 	// in what Configure observed. The client sends one header, then the prior
-	// objects, and closes; the plugin answers with resources, nodes and
+	// objects, and closes; the plugin answers with resources, nodes, files and
 	// diagnostics.
 	Expand(grpc.BidiStreamingServer[ExpandRequest, ExpandResponse]) error
 	// Read asks for the present state of objects. One answer for each request,

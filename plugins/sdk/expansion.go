@@ -83,6 +83,12 @@ func (e *Expansion) Node(n plugins.ExpandedNode) {
 	e.result.Nodes = append(e.result.Nodes, n)
 }
 
+// File adds a file for the user: the deployment in the form of another tool.
+// Its path is relative and written with slashes. It holds nothing secret.
+func (e *Expansion) File(path string, content []byte) {
+	e.result.Files = append(e.result.Files, plugins.ExpandedFile{Path: path, Content: content})
+}
+
 func (e *Expansion) fail(typ, key string, err error) {
 	e.errs = append(e.errs, plugins.NewError(fmt.Sprintf("The provider's expansion of %s[%q] is wrong", typ, key),
 		fmt.Sprintf("%v. This is a mistake in the provider.", err))...)

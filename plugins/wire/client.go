@@ -137,6 +137,8 @@ func (c *Client) Expand(ctx context.Context, r plugins.ExpandRequest) (*plugins.
 			e.Resources = append(e.Resources, r)
 		case *proto.ExpandResponse_Node:
 			e.Nodes = append(e.Nodes, expandedNodeFrom(part.Node))
+		case *proto.ExpandResponse_File:
+			e.Files = append(e.Files, plugins.ExpandedFile{Path: part.File.GetPath(), Content: part.File.GetContent()})
 		case *proto.ExpandResponse_Diagnostic:
 			d = append(d, diagnosticFrom(part.Diagnostic))
 		}

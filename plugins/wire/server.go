@@ -124,6 +124,12 @@ func (s *server) Expand(stream grpc.BidiStreamingServer[proto.ExpandRequest, pro
 			return err
 		}
 	}
+	for _, f := range e.Files {
+		part := &proto.ExpandResponse_File{File: &proto.ExpandedFile{Path: text(f.Path), Content: f.Content}}
+		if err := stream.Send(&proto.ExpandResponse{Part: part}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -315,6 +315,7 @@ func TestExpandRoundTrip(t *testing.T) {
 			DependsOn:  []plugins.ResourceKey{{Type: "stub_a", Key: "p"}},
 		}},
 		Nodes: []plugins.ExpandedNode{{Name: "n", Role: "r", Index: 1, System: "/nix/store/s", Resource: plugins.ResourceKey{Type: "stub_a", Key: "k"}, Address: "id"}},
+		Files: []plugins.ExpandedFile{{Path: "a/b.yaml", Content: []byte("text")}},
 	}
 	c := connect(t, &stub{expand: func(r plugins.ExpandRequest) (*plugins.Expansion, plugins.Diagnostics) {
 		if len(r.Prior) != len(prior) || !r.Prior[499].Object.RawEquals(prior[499].Object) {
