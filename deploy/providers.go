@@ -24,6 +24,9 @@ type Plugins interface {
 	Schema(ctx context.Context, name string) (*plugins.Schema, plugins.Diagnostics)
 	// Start starts a process that will serve one configuration.
 	Start(ctx context.Context, name string) (Plugin, plugins.Diagnostics)
+	// Survivors lists the processes of plugins, on this host, that the nxc with
+	// a process id started and that outlive it.
+	Survivors(pid int) []int
 }
 
 // Plugin is a running provider.

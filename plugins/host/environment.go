@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins/wire"
@@ -28,7 +29,7 @@ func (o *Options) environment(environ []string) []string {
 			env = append(env, entry)
 		}
 	}
-	return append(env, wire.LogLevel+"="+o.logLevel().String())
+	return append(env, wire.LogLevel+"="+o.logLevel().String(), wire.HostPID+"="+strconv.Itoa(os.Getpid()))
 }
 
 func matches(pattern, name string) bool {

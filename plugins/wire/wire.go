@@ -26,6 +26,9 @@ const (
 	// HostPipe is the environment variable that names the descriptor of the
 	// pipe whose end tells a plugin that its host is gone.
 	HostPipe = "NXC_HOST_PIPE"
+	// HostPID is the environment variable that names the host's process, by
+	// which a plugin is known when its host is gone.
+	HostPID = "NXC_PLUGIN_HOST"
 	// LogLevel is the environment variable with the least level that the host
 	// wants to see in the plugin's log.
 	LogLevel = "NXC_PLUGIN_LOG"
