@@ -79,7 +79,7 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 		LockTimeout: f.lockTimeout, Command: name, Version: Version(),
 		Plugins: newPlugins(env, cache, logger),
 		Standin: func(ctx context.Context, progress func(string)) (string, error) {
-			return standin.Ensure(ctx, standin.Options{CacheDir: cache}, progress)
+			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)
 		},
 		Events: events, Logger: logger,
 	}
