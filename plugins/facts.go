@@ -1,0 +1,96 @@
+package plugins
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Facts are what every node of a deployment may be told, by anyone: the public
+// part of its context. The core makes contexts from them; a flavour that lays
+// the deployment out for another tool makes the same files for it.
+type Facts struct {
+	Composition, Flavour string
+	Nodes                []NodeFact // sorted by name
+	PublicKey            string     // the deployment's own, when it has one
+}
+
+// NodeFact is what is said of one node.
+type NodeFact struct {
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Index   int    `json:"index"`
+	Address string `json:"address,omitempty"`
+}
+
+// deploymentFile is /etc/nxc/deployment.json. Its "deployment" map, from
+// address to host and role, is the one that NixOSCompose's scripts read.
+type deploymentFile struct {
+	Composition string              `json:"composition"`
+	Flavour     string              `json:"flavour"`
+	Roles       map[string][]string `json:"roles"`
+	Nodes       map[string]NodeFact `json:"nodes"`
+	Deployment  map[string]hostFact `json:"deployment"`
+	PublicKey   string              `json:"ssh_key.pub,omitempty"`
+}
+
+type hostFact struct {
+	Host string `json:"host"`
+	Role string `json:"role"`
+}
+
+// Files returns the public files of a node's context, sorted by path.
+func (f *Facts) Files(node string) ([]ContextFile, error) {
+	i := slices.IndexFunc(f.Nodes, func(n NodeFact) bool { return n.Name == node })
+	if i < 0 {
+		return nil, fmt.Errorf("no node %q in %s::%s", node, f.Composition, f.Flavour)
+	}
+	description, err := f.Description()
+	if err != nil {
+		return nil, err
+	}
+	files := []ContextFile{
+		{Path: "/etc/nxc/deployment.json", Mode: 0o644, Content: description},
+		{Path: "/etc/nxc/hosts", Mode: 0o644, Content: f.Hosts()},
+		{Path: "/etc/nxc/node", Mode: 0o644, Content: []byte(node + "\n")},
+		{Path: "/etc/nxc/role", Mode: 0o644, Content: []byte(f.Nodes[i].Role + "\n")},
+	}
+	if f.PublicKey != "" {
+		files = append(files, ContextFile{Path: "/etc/nxc/authorized_keys", Mode: 0o644, Content: []byte(f.PublicKey + "\n")})
+	}
+	slices.SortFunc(files, func(a, b ContextFile) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+// Description is the content of /etc/nxc/deployment.json.
+func (f *Facts) Description() ([]byte, error) {
+	file := deploymentFile{
+		Composition: f.Composition, Flavour: f.Flavour, PublicKey: f.PublicKey,
+		Roles: map[string][]string{}, Nodes: map[string]NodeFact{}, Deployment: map[string]hostFact{},
+	}
+	for _, n := range f.Nodes {
+		file.Roles[n.Role] = append(file.Roles[n.Role], n.Name)
+		file.Nodes[n.Name] = n
+		if n.Address != "" {
+			file.Deployment[n.Address] = hostFact{Host: n.Name, Role: n.Role}
+		}
+	}
+	content, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write deployment.json: %w", err)
+	}
+	return append(content, '\n'), nil
+}
+
+// Hosts is the content of /etc/nxc/hosts: the nodes whose address is known.
+func (f *Facts) Hosts() []byte {
+	var hosts bytes.Buffer
+	for _, n := range f.Nodes {
+		if n.Address != "" {
+			fmt.Fprintf(&hosts, "%s\t%s\n", n.Address, n.Name)
+		}
+	}
+	return hosts.Bytes()
+}
