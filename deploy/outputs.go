@@ -45,7 +45,11 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 			change.Deployment = *d
 		}
 		change.Sensitive = p.Config.Outputs[name].Sensitive || marks.IsSensitive(v)
-		change.Before, _ = recordedOutput(recorded, change.Deployment, name)
+		before, withheld := recordedOutput(recorded, change.Deployment, name)
+		if change.Sensitive && withheld && before != cty.NilVal && before.Type().Equals(v.Type()) {
+			before = v // its value is not on record, so that nothing of it changes there
+		}
+		change.Before = before
 		list = append(list, change)
 	}
 	for _, name := range names {

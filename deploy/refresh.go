@@ -87,7 +87,7 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 	pd := running.Read(ctx, requests, func(i int, r plugins.ReadResult) {
 		diags = append(diags, p.diagnostics(p.pluginProblems(list[i].addr, r.Diagnostics))...)
 		if r.Object != cty.NilVal {
-			priors[i].Current = r.Object
+			priors[i].Current = list[i].Withhold(r.Object, p.snapshot.Sealer())
 		}
 		priors[i].Gone = r.Gone
 	})
@@ -108,10 +108,15 @@ func (p *Project) remembered(ctx context.Context, o recordedObject) (plan.Prior,
 // prior returns an object as recorded, in today's schema.
 func (p *Project) prior(ctx context.Context, o recordedObject, through *provider) (plan.Prior, hcl.Diagnostics) {
 	v, diags := p.object(ctx, o, through)
-	return plan.Prior{
+	prior := plan.Prior{
 		Addr: o.addr, Provider: o.Provider, Recorded: v, Current: v, Tainted: o.Status == state.HalfMade, Unwanted: unwanted(o.Status),
 		Dependencies: o.Dependencies, Attempt: o.Attempt, SchemaVersion: o.SchemaVersion, Deposed: o.deposed,
-	}, diags
+	}
+	if len(o.Secrets) > 0 {
+		seal := p.snapshot.Sealer()
+		prior.Restore = func(current, config cty.Value) cty.Value { return o.Restore(current, config, seal) }
+	}
+	return prior, diags
 }
 
 // unwanted says why an object is to be replaced although nothing is wrong with

@@ -66,6 +66,9 @@ func (b *builder) item(c *Change, t *Type) *item {
 		return it
 	}
 	c.Before = p.Current
+	if p.Restore != nil {
+		c.Before = p.Restore(p.Current, c.Config)
+	}
 	if p.Tainted {
 		c.Tainted, c.CreateBeforeDestroy = true, false
 		c.Reasons = append(c.Reasons, Reason{Text: "it was only half made"})

@@ -163,6 +163,9 @@ type Prior struct {
 	SchemaVersion int64
 	Deposed       int // not 0: an old object, left over from a replacement
 	NotRefreshed  bool
+	// Restore puts the secrets that the record leaves out back into Current,
+	// from a configuration that holds the same ones. Nil: none were left out.
+	Restore func(current, config cty.Value) cty.Value
 }
 
 // Options is all that a plan is made from.
