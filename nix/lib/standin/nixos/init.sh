@@ -64,12 +64,13 @@ chown 0:318 /etc/shadow /etc/gshadow
 : >/etc/subgid
 
 [ -n "$first" ] || set_passwords() { cat >/dev/null; }
-. "$system/activate"
+# In shells of their own: a script that fails or exits ends only itself.
+(. "$system/activate") || echo "init: the activation scripts ended with $?"
 # Copies may name owners that only exist now.
 while read -r mode numbers names file; do
   [ "$names" = root:root ] || chown "$names" "/etc/$file"
 done <"$files/copies.list"
-. "$system/post-boot"
+(. "$system/post-boot") || echo "init: boot.postBootCommands ended with $?"
 
 # Programs that act for other users, where the root of the node allows it.
 if grep -q ' /run/wrappers ' /proc/mounts; then

