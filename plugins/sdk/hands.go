@@ -97,3 +97,49 @@ func (m *managed[T]) link(ctx context.Context, n plugins.Node, l plugins.Link) p
 		return h.Link(ctx, op, have, l)
 	})
 }
+
+// node returns the type of a node.
+func (i *instance) node(n plugins.Node) (hands, plugins.Diagnostics) {
+	if t := i.resources[n.Type]; t != nil {
+		return t, nil
+	}
+	return nil, i.noSuch("resource", n.Type)
+}
+
+func (i *instance) SetContext(ctx context.Context, n plugins.Node, c plugins.Context) plugins.Diagnostics {
+	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.setContext(ctx, n, c) })
+}
+
+func (i *instance) Exec(ctx context.Context, n plugins.Node, p plugins.Process) (exit int, d plugins.Diagnostics) {
+	d = i.withHands(ctx, n, func(ctx context.Context, h hands) (d plugins.Diagnostics) {
+		exit, d = h.exec(ctx, n, p)
+		return d
+	})
+	return exit, d
+}
+
+func (i *instance) Copy(ctx context.Context, n plugins.Node, c plugins.Copy) plugins.Diagnostics {
+	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.copyFiles(ctx, n, c) })
+}
+
+func (i *instance) Power(ctx context.Context, n plugins.Node, a plugins.PowerAction, progress func(plugins.Progress)) plugins.Diagnostics {
+	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.power(ctx, n, a, progress) })
+}
+
+func (i *instance) Console(ctx context.Context, n plugins.Node, c plugins.Console) plugins.Diagnostics {
+	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.console(ctx, n, c) })
+}
+
+func (i *instance) Link(ctx context.Context, n plugins.Node, l plugins.Link) plugins.Diagnostics {
+	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.link(ctx, n, l) })
+}
+
+func (i *instance) withHands(ctx context.Context, n plugins.Node, f func(context.Context, hands) plugins.Diagnostics) plugins.Diagnostics {
+	h, d := i.node(n)
+	if d.HasErrors() {
+		return d
+	}
+	ctx, done := i.begin(ctx)
+	defer done()
+	return f(ctx, h)
+}

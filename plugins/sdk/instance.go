@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -172,47 +170,6 @@ func (i *instance) Expand(ctx context.Context, r plugins.ExpandRequest) (*plugin
 	return e, append(d, i.checkExpansion(e)...)
 }
 
-// checkExpansion finds mistakes of the author's before the core stumbles over them.
-func (i *instance) checkExpansion(e *plugins.Expansion) (d plugins.Diagnostics) {
-	complain := func(k plugins.ResourceKey, problem string) {
-		d = append(d, plugins.NewError(fmt.Sprintf("The provider's expansion of %s[%q] is wrong", k.Type, k.Key),
-			problem+". This is a mistake in the provider.")...)
-	}
-	known := map[plugins.ResourceKey]bool{}
-	for n := range e.Resources {
-		r := &e.Resources[n]
-		t := i.schema.Resources[r.Type]
-		switch {
-		case t == nil:
-			complain(r.ResourceKey, "There is no such type")
-		case known[r.ResourceKey]:
-			complain(r.ResourceKey, "It was added twice")
-		case !r.Values.Type().Equals(t.Block.Type()):
-			complain(r.ResourceKey, "Its values are of another type")
-		}
-		known[r.ResourceKey] = true
-	}
-	for n := range e.Resources {
-		r := &e.Resources[n]
-		for _, ref := range r.References {
-			if !known[ref.From] {
-				complain(r.ResourceKey, fmt.Sprintf("It refers to %s[%q], which is not there", ref.From.Type, ref.From.Key))
-			}
-		}
-		for _, on := range r.DependsOn {
-			if !known[on] {
-				complain(r.ResourceKey, fmt.Sprintf("It depends on %s[%q], which is not there", on.Type, on.Key))
-			}
-		}
-	}
-	for n := range e.Nodes {
-		if k := e.Nodes[n].Resource; !known[k] {
-			complain(k, fmt.Sprintf("Node %s is to be this resource, which is not there", e.Nodes[n].Name))
-		}
-	}
-	return d
-}
-
 func (i *instance) Read(ctx context.Context, rs []plugins.ReadRequest, result func(int, plugins.ReadResult)) plugins.Diagnostics {
 	ctx, done := i.begin(ctx)
 	defer done()
@@ -267,71 +224,6 @@ func (i *instance) Upgrade(ctx context.Context, rs []plugins.UpgradeRequest, res
 	}, result)
 }
 
-func (i *instance) Apply(ctx context.Context, r plugins.ApplyRequest, progress func(plugins.Progress)) plugins.ApplyResult {
-	t := i.resources[r.Type]
-	if t == nil {
-		return plugins.ApplyResult{Object: r.Prior, Diagnostics: i.noSuch("resource", r.Type)}
-	}
-	ctx, done := i.begin(ctx)
-	defer done()
-	if r.Operation.Timeout == 0 {
-		r.Operation.Timeout = defaultTimeout(i.schema.Resources[r.Type].Timeouts, r.Action)
-	}
-	if r.Operation.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.Operation.Timeout)
-		defer cancel()
-	}
-	var last lastPhase
-	op := Operation{Operation: r.Operation, Context: r.Context, progress: last.watch(progress)}
-	result := t.apply(ctx, op, r)
-	if result.Diagnostics.HasErrors() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		result.Diagnostics = append(result.Diagnostics, last.timedOut(r.Operation.Timeout)...)
-	}
-	return result
-}
-
-// defaultTimeout returns the type's own bound of an action.
-func defaultTimeout(t plugins.Timeouts, a plugins.Action) time.Duration {
-	switch a {
-	case plugins.Create:
-		return t.Create
-	case plugins.Update:
-		return t.Update
-	default:
-		return t.Delete
-	}
-}
-
-// lastPhase remembers what an operation was doing, to say so when it timed out.
-type lastPhase struct {
-	mu   sync.Mutex
-	text string
-}
-
-func (l *lastPhase) watch(progress func(plugins.Progress)) func(plugins.Progress) {
-	return func(p plugins.Progress) {
-		if p.Phase != "" {
-			l.mu.Lock()
-			l.text = p.Phase
-			l.mu.Unlock()
-		}
-		if progress != nil {
-			progress(p)
-		}
-	}
-}
-
-func (l *lastPhase) timedOut(after time.Duration) plugins.Diagnostics {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	summary := fmt.Sprintf("Not finished within %s", after)
-	if l.text != "" {
-		summary += ", while " + l.text
-	}
-	return plugins.NewError(summary, "What it waited for did not come in time. Look at that first, then run the command again.")
-}
-
 func (i *instance) Find(ctx context.Context, r plugins.FindRequest) ([]plugins.Found, plugins.Diagnostics) {
 	types := r.Types
 	if len(types) == 0 {
@@ -351,50 +243,4 @@ func (i *instance) Find(ctx context.Context, r plugins.FindRequest) ([]plugins.F
 		all, diags = append(all, found...), append(diags, d...)
 	}
 	return all, diags
-}
-
-// node returns the type of a node.
-func (i *instance) node(n plugins.Node) (hands, plugins.Diagnostics) {
-	if t := i.resources[n.Type]; t != nil {
-		return t, nil
-	}
-	return nil, i.noSuch("resource", n.Type)
-}
-
-func (i *instance) SetContext(ctx context.Context, n plugins.Node, c plugins.Context) plugins.Diagnostics {
-	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.setContext(ctx, n, c) })
-}
-
-func (i *instance) Exec(ctx context.Context, n plugins.Node, p plugins.Process) (exit int, d plugins.Diagnostics) {
-	d = i.withHands(ctx, n, func(ctx context.Context, h hands) (d plugins.Diagnostics) {
-		exit, d = h.exec(ctx, n, p)
-		return d
-	})
-	return exit, d
-}
-
-func (i *instance) Copy(ctx context.Context, n plugins.Node, c plugins.Copy) plugins.Diagnostics {
-	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.copyFiles(ctx, n, c) })
-}
-
-func (i *instance) Power(ctx context.Context, n plugins.Node, a plugins.PowerAction, progress func(plugins.Progress)) plugins.Diagnostics {
-	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.power(ctx, n, a, progress) })
-}
-
-func (i *instance) Console(ctx context.Context, n plugins.Node, c plugins.Console) plugins.Diagnostics {
-	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.console(ctx, n, c) })
-}
-
-func (i *instance) Link(ctx context.Context, n plugins.Node, l plugins.Link) plugins.Diagnostics {
-	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.link(ctx, n, l) })
-}
-
-func (i *instance) withHands(ctx context.Context, n plugins.Node, f func(context.Context, hands) plugins.Diagnostics) plugins.Diagnostics {
-	h, d := i.node(n)
-	if d.HasErrors() {
-		return d
-	}
-	ctx, done := i.begin(ctx)
-	defer done()
-	return f(ctx, h)
 }
