@@ -133,7 +133,7 @@ func placeOf(d *state.Deployment) string {
 		text = " on " + strings.Join(slices.Compact(labels), ", ")
 	}
 	if d.Pin != nil {
-		text += "   nixpkgs " + strings.TrimSpace(d.Pin.Label+" "+d.Pin.Revision)
+		text += "   " + view.Nixpkgs(d.Pin.Label, d.Pin.Revision)
 	}
 	return text
 }

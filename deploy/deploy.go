@@ -99,6 +99,8 @@ type Deployment struct {
 	composed  *config.CompositionValue
 	expansion *plugins.Expansion
 	pinHash   string
+
+	sourceName string
 }
 
 // Node is one node of a deployment.

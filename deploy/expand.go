@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -58,7 +59,10 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	d.composed = composed
+	d.composed, d.sourceName = composed, composed.Source
+	if rel, err := filepath.Rel(p.dir(), composed.Source); err == nil && filepath.IsLocal(rel) {
+		d.sourceName = rel
+	}
 
 	offer, pd := p.flavour(ctx, flavour)
 	if pd.HasErrors() {

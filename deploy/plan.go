@@ -234,8 +234,9 @@ func (p *Planned) Display(a addr.Instance) string {
 	return a.Type + " " + key
 }
 
-// Source names the composition's file, as the configuration does.
-func (d *Deployment) Source() string { return d.composed.Source }
+// Source names the composition's file: below the project's folder by its
+// relative path, elsewhere by its absolute one.
+func (d *Deployment) Source() string { return d.sourceName }
 
 // changeOf returns the plan's change of an address.
 func changeOf(made *plan.Plan, a addr.Instance) *plan.Change {

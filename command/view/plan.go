@@ -132,7 +132,7 @@ func (v *planWriter) header(name addr.Deployment, d *deploy.Deployment) {
 		left += " on " + d.Location.Label
 	}
 	if d.Evaluation != nil {
-		left += v.dim(fmt.Sprintf("   %s, nixpkgs %s", d.Source(), strings.TrimSpace(d.Evaluation.Nixpkgs.Label+" "+short(d.Evaluation.Nixpkgs.Revision))))
+		left += v.dim(fmt.Sprintf("   %s, %s", d.Source(), Nixpkgs(d.Evaluation.Nixpkgs.Label, d.Evaluation.Nixpkgs.Revision)))
 	}
 	fmt.Fprintf(v.w, "%s\n\n", left)
 	for _, pin := range v.p.Pins {
@@ -140,6 +140,11 @@ func (v *planWriter) header(name addr.Deployment, d *deploy.Deployment) {
 			v.line("~", "nixpkgs", pin.Old+" -> "+pin.New)
 		}
 	}
+}
+
+// Nixpkgs names a pinned nixpkgs for people.
+func Nixpkgs(label, revision string) string {
+	return strings.TrimSpace("nixpkgs " + strings.TrimPrefix(label, "nixpkgs ") + " " + short(revision))
 }
 
 func short(revision string) string {
