@@ -32,6 +32,9 @@ rec {
     { }
     (lib.attrNames packages);
 
+  # A version as a store path may have it.
+  storeVersion = version: lib.replaceStrings [ "~" ] [ "-" ] (lib.last (lib.splitString ":" version));
+
   # Debian's "1:9.2p1-2+deb12u3" is version 9.2p1 to everybody else.
   upstreamVersion = version:
     let

@@ -19,7 +19,8 @@ let
     }:
     let
       version = host.upstreamVersion packages.${main}.version;
-      package = pkgs.runCommand "${pname}-${version}"
+      debianVersion = host.storeVersion packages.${main}.version;
+      package = pkgs.runCommand "${pname}-${debianVersion}"
         {
           inherit pname version tree programs;
           meta = { inherit mainProgram description; };
@@ -44,6 +45,7 @@ let
     else package // {
       hostPrograms = programs;
       inherit pname version passthru;
+      inherit debianVersion;
     } // passthru;
 
   missing = name: throw "the package `${name}' of ${host.label} is not in the stand-in; name it in NXC_STANDIN_PACKAGES (nxc then fetches it once), or use a real nixpkgs";
