@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -14,7 +15,10 @@ import (
 )
 
 // recorder writes operations into the session's journal.
-type recorder struct{ r *run }
+type recorder struct {
+	r    *run
+	busy sync.Map // address to *sync.Mutex: see Result
+}
 
 var _ apply.Recorder = (*recorder)(nil)
 
@@ -39,9 +43,14 @@ func (rec *recorder) Intent(op apply.Operation) error {
 	return r.session.Intent(intent)
 }
 
-// Result says what is there after an operation.
+// Result says what is there after an operation. Two may end at one address at
+// the same time, on its object and on one left over from a replacement: each
+// result is the whole resource, so they take turns.
 func (rec *recorder) Result(op apply.Operation, object cty.Value, tainted bool) error {
 	r, a := rec.r, op.Change.Addr
+	turn, _ := rec.busy.LoadOrStore(a, &sync.Mutex{})
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
 	resource := r.session.Resource(a)
 	if resource == nil {
 		resource = &state.Resource{Address: a}
