@@ -13,7 +13,8 @@ import (
 // small library of testdata. Tests that need it are skipped where there is none.
 func newTestNix(t testing.TB, change ...func(*Options)) *Nix {
 	t.Helper()
-	o := Options{CacheDir: t.TempDir(), library: testLibrary(t)}
+	// The builder of testdata's library is the host's shell.
+	o := Options{CacheDir: t.TempDir(), library: testLibrary(t), Environ: append(testEnviron(t), "NIX_CONFIG=sandbox = false")}
 	for _, f := range change {
 		f(&o)
 	}

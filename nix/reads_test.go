@@ -136,7 +136,7 @@ func untraced(t *testing.T, n *Nix, r Request) string {
 }
 
 func TestImportFromDerivation(t *testing.T) {
-	n := newTestNix(t, func(o *Options) { o.Environ = append(testEnviron(t), "NIX_CONFIG=substitute = false") })
+	n := newTestNix(t, func(o *Options) { o.Environ = append(testEnviron(t), "NIX_CONFIG=substitute = false\nsandbox = false") })
 	dir := project(t, map[string]string{"composition.nix": `{ pkgs, ... }: {
   roles.a = pkgs.text "a" (import (pkgs.make "generated.nix" { } "echo '\"generated\"' > $out"));
 }
