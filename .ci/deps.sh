@@ -221,7 +221,7 @@ fi
 
 # Last, because it takes Go and Nix: what the embedded nixpkgs is made of. nxc
 # fetches it by itself at its first use, so a failure is not ours to report.
-if [ "$(uname -s)" = Linux ] && debian_like && have go; then
-	(cd "$root" && go run ./nix/standin/fetch) ||
+if [ "$(uname -s)" = Linux ] && debian_like; then
+	"$go" run ./nix/standin/fetch ||
 		say "the embedded nixpkgs is not prepared; examples and tests that need it will say why"
 fi
