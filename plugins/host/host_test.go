@@ -127,14 +127,22 @@ func (testHandler) Find(context.Context, sdk.Operation) ([]sdk.Found[testThing],
 	return nil, nil
 }
 
-// serveAsHost starts a plugin and prints its process id; it never ends.
+// serveAsHost starts a plugin that starts a program, and prints the process ids
+// of both; it never ends.
 func serveAsHost() {
 	c, d := host.Launch(context.Background(), options("plugin"))
 	if d.HasErrors() {
 		fmt.Println("failed:", d)
 		os.Exit(1)
 	}
-	fmt.Println(c.PID())
+	l, d := c.Configure(context.Background(), plugins.ConfigureRequest{
+		Config: cty.ObjectVal(map[string]cty.Value{"mood": cty.StringVal("strays")}),
+	})
+	if d.HasErrors() {
+		fmt.Println("failed:", d)
+		os.Exit(1)
+	}
+	fmt.Println(c.PID(), l.ID)
 	time.Sleep(time.Minute)
 }
 

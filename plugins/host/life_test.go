@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -155,7 +156,7 @@ func TestChildrenOfThePlugin(t *testing.T) {
 	}
 }
 
-// After kill -9 of the host the plugin must not live on.
+// After kill -9 of the host neither the plugin nor what it started lives on.
 func TestPluginEndsWithHost(t *testing.T) {
 	tmp := t.TempDir()
 	cmd := exec.Command(os.Args[0], "as", "host")
@@ -171,16 +172,17 @@ func TestPluginEndsWithHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
+	var plugin, stray int
+	if _, err := fmt.Sscan(line, &plugin, &stray); err != nil {
 		t.Fatalf("the host said %q", line)
 	}
-	if !alive(pid) {
-		t.Fatal("there is no plugin")
+	if !alive(plugin) || !alive(stray) {
+		t.Fatal("there is no plugin, or no program of its own")
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	waitGone(t, pid, time.Second)
+	waitGone(t, plugin, time.Second)
+	waitGone(t, stray, time.Second)
 	if left, _ := os.ReadDir(tmp); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}

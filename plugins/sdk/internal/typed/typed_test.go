@@ -251,6 +251,29 @@ func pathString(p cty.Path) string {
 	return b.String()
 }
 
+// What was left out has its default, also where nobody filled it in before.
+func TestDecodeDefaults(t *testing.T) {
+	m := machineType(t)
+	v, err := m.Encode(machine{Any: cty.NullVal(cty.DynamicPseudoType), Ports: []port{{Host: 1}}}, Wish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attrs := v.AsValueMap()
+	attrs["on"], attrs["wait"] = cty.NullVal(cty.Bool), cty.NullVal(cty.String)
+	attrs["port"] = cty.ListVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{"host": cty.Zero, "protocol": cty.NullVal(cty.String)})})
+	var got machine
+	if _, err := m.Decode(cty.ObjectVal(attrs), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !got.On || got.Wait != time.Minute || got.Ports[0].Protocol != "tcp" {
+		t.Errorf("on %v, wait %s, protocol %q", got.On, got.Wait, got.Ports[0].Protocol)
+	}
+	back, err := m.Merge(&got, cty.ObjectVal(attrs), nil)
+	if err != nil || !back.GetAttr("on").IsNull() {
+		t.Errorf("null became %#v, %v", back.GetAttr("on"), err)
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	m := machineType(t)
 	v, _ := m.Encode(machine{Name: "a", Any: cty.NullVal(cty.DynamicPseudoType)}, Result)

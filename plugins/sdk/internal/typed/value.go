@@ -27,7 +27,8 @@ const (
 
 // Decode fills the struct that into points to, and returns the names of the
 // attributes that are unknown or hold something unknown; their fields have
-// what is known, and the zero value for the rest. An error has a cty.Path.
+// what is known, and the zero value for the rest. What is null has its default
+// where the attribute has one. An error has a cty.Path.
 func (t *Type) Decode(v cty.Value, into any) (unknown map[string]bool, err error) {
 	target := reflect.ValueOf(into).Elem()
 	if target.Type() != t.goType {
@@ -53,7 +54,11 @@ func (t *Type) decodeFields(v cty.Value, into reflect.Value) error {
 		if !v.Type().HasAttribute(f.name) {
 			return fmt.Errorf("the value lacks the attribute %q", f.name)
 		}
-		if err := f.conv.set(v.GetAttr(f.name), into.FieldByIndex(f.index)); err != nil {
+		given := v.GetAttr(f.name)
+		if f.attr != nil && f.attr.Default != cty.NilVal && given.IsKnown() && given.IsNull() {
+			given = f.attr.Default
+		}
+		if err := f.conv.set(given, into.FieldByIndex(f.index)); err != nil {
 			return at(cty.GetAttrStep{Name: f.name}, err)
 		}
 	}
