@@ -26,7 +26,10 @@ let
         let base = builtins.substring 33 (-1) (baseNameOf path);
         in builtins.parseDrvName (lib.removeSuffix ".drv" base);
     in
-    builtins.filter (e: e.version != "") (map entry (lib.attrNames context));
+    # Files that a unit names are no packages, even where a number is in them.
+    builtins.filter
+      (e: builtins.match "[0-9].*" e.version != null && builtins.match ".*[.](conf|json|service|sh)" e.version == null)
+      (map entry (lib.attrNames context));
 
   packages = config:
     let
@@ -49,7 +52,7 @@ let
 in
 { config, pkgs, ... }:
 {
-  packages = packages config ++ lib.optional (pkgs ? host) (tree pkgs.host);
+  packages = packages config ++ lib.optional (pkgs ? standin) (tree pkgs.standin);
   units = builtins.mapAttrs (_: unit) config.systemd.units;
   etc = lib.mapAttrs' (_: f: lib.nameValuePair f.target (file f))
     (lib.filterAttrs (n: f: f.enable && !lib.hasPrefix "systemd/" f.target) config.environment.etc);

@@ -34,7 +34,7 @@ in
     environment.variables = { LANG = lib.mkDefault "C.UTF-8"; TZDIR = "/usr/share/zoneinfo"; };
     environment.etc = {
       "locale.conf".text = "LANG=C.UTF-8\n";
-      "localtime".source = "${pkgs.host.tree}/usr/share/zoneinfo/${if zone == null then "Etc/UTC" else zone}";
+      "localtime".source = "${pkgs.standin.tree}/usr/share/zoneinfo/${if zone == null then "Etc/UTC" else zone}";
     };
   };
 }

@@ -54,10 +54,10 @@ in
         config.security.pam.loginLimits;
       "ssl/certs/ca-certificates.crt".source =
         if config.security.pki.certificates == [ ] && config.security.pki.certificateFiles == [ ]
-        then "${pkgs.host.tree}/etc/ssl/certs/ca-certificates.crt"
+        then "${pkgs.standin.tree}/etc/ssl/certs/ca-certificates.crt"
         else pkgs.runCommand "ca-certificates.crt"
           {
-            inherit (pkgs.host) tree;
+            inherit (pkgs.standin) tree;
             files = config.security.pki.certificateFiles;
             texts = lib.concatStringsSep "\n" config.security.pki.certificates;
             passAsFile = [ "texts" ];

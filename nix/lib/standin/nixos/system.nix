@@ -6,7 +6,7 @@
 { config, lib, pkgs, ... }:
 let
   inherit (lib) mkOption types filterAttrs mapAttrsToList concatMapStrings optionalString escapeShellArg;
-  inherit (pkgs) host;
+  host = pkgs.standin;
   cfg = config.system;
 
   # --- /etc -------------------------------------------------------------------

@@ -163,7 +163,7 @@ let
   scriptsOf = name: unit:
     let
       one = what: text: optionalAttrs (text != "") {
-        "${fileName name}-${what}" = "#!${pkgs.host.bash} -e\n${text}\n";
+        "${fileName name}-${what}" = "#!${pkgs.standin.bash} -e\n${text}\n";
       };
     in
     one "start" unit.script // one "pre-start" unit.preStart // one "post-start" unit.postStart

@@ -52,7 +52,7 @@ let
       };
       shell = mkOption {
         type = types.nullOr (types.either types.shellPackage (types.passwdEntry types.path));
-        default = if config.isNormalUser then pkgs.host.bash else "/usr/bin/nologin";
+        default = if config.isNormalUser then pkgs.standin.bash else "/usr/bin/nologin";
         description = "The login shell.";
       };
       useDefaultShell = mkOption {
@@ -239,7 +239,7 @@ in
     };
     defaultUserShell = mkOption {
       type = types.either types.path types.package;
-      default = pkgs.host.bash;
+      default = pkgs.standin.bash;
       description = "The shell of persons.";
     };
     motd = mkOption {
@@ -259,7 +259,7 @@ in
         uid = 0;
         group = "root";
         home = "/root";
-        shell = lib.mkDefault pkgs.host.bash;
+        shell = lib.mkDefault pkgs.standin.bash;
         description = "System administrator";
       };
       nobody = { uid = 65534; group = "nogroup"; description = "Unprivileged account (don't use!)"; };
@@ -277,7 +277,7 @@ in
     };
     environment.systemPackages = lib.concatMap (u: u.packages) (attrValues users);
     environment.etc = {
-      "shells".text = "/bin/bash\n/bin/sh\n${pkgs.host.bash}\n/run/current-system/sw/bin/bash\n";
+      "shells".text = "/bin/bash\n/bin/sh\n${pkgs.standin.bash}\n/run/current-system/sw/bin/bash\n";
       "motd" = lib.mkIf (cfg.motd != null) { text = cfg.motd; };
     } // lib.mapAttrs' (_: u: lib.nameValuePair "ssh/authorized_keys.d/${u.name}" { text = keysOf u; mode = "0444"; })
       (filterAttrs (_: u: keysOf u != "") users);

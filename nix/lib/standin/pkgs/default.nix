@@ -4,7 +4,8 @@
 let
   host = import ./host.nix { inherit lib index; };
   base = final: {
-    inherit lib system config overlays host;
+    inherit lib system config overlays;
+    standin = host;
     pkgs = final;
     path = toString ../.;
     callPackage = lib.callPackageWith final;

@@ -202,7 +202,7 @@ let
       ${cfg.eventsConfig}
     }
     http {
-      include ${pkgs.host.tree}/etc/nginx/mime.types;
+      include ${pkgs.standin.tree}/etc/nginx/mime.types;
       default_type application/octet-stream;
       access_log syslog:server=unix:/dev/log,nohostname;
       client_max_body_size ${cfg.clientMaxBodySize};
