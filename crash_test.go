@@ -128,13 +128,14 @@ func (w *world) command(verb string, args []string) *exec.Cmd {
 	return c
 }
 
-// must runs a command that has to succeed.
-func (w *world) must(t *testing.T, what, verb string, args ...string) {
+// must runs a command that has to succeed, and returns what it said.
+func (w *world) must(t *testing.T, what, verb string, args ...string) string {
 	t.Helper()
 	out, err := w.command(verb, args).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s: nxc %s %s: %v\n%s", what, verb, strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // measure takes the time of verbs that nobody disturbs.
@@ -175,11 +176,11 @@ func (w *world) round(t *testing.T, i int) {
 	if w.random.IntN(2) == 0 {
 		then = during
 	}
-	w.must(t, what, "apply", then...)
+	healed := w.must(t, what, "apply", then...)
 	w.must(t, what+", and an apply", "plan", append(then, "-detailed-exitcode")...)
 	w.compare(t, what)
 	if t.Failed() {
-		t.Logf("what was killed had said:\n%s", out)
+		t.Logf("what was killed had said:\n%s\nwhat came after it said:\n%s", out, healed)
 		return
 	}
 	if hit {

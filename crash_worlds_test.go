@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -43,18 +44,29 @@ func fakeWorld(*testing.T) *world {
 			w.config = fmt.Sprintf(fakeConfig, filepath.Join(w.dir, "outside"))
 		},
 		outside: func(t *testing.T, w *world) []string {
-			root := filepath.Join(w.dir, "outside")
+			entries, _ := os.ReadDir(filepath.Join(w.dir, "outside", "things"))
+			marks := map[string]bool{}
 			var attempts []string
-			for _, name := range fake.Objects(root) {
-				text, err := os.ReadFile(filepath.Join(root, name, "object.json"))
+			for _, e := range entries {
+				name, ok := strings.CutSuffix(e.Name(), ".mark")
+				if !ok {
+					continue
+				}
+				text, err := os.Readlink(filepath.Join(w.dir, "outside", "things", e.Name()))
 				if err != nil {
 					t.Fatal(err)
 				}
 				var o struct{ Attempt string }
-				if err := json.Unmarshal(text, &o); err != nil {
+				if err := json.Unmarshal([]byte(text), &o); err != nil {
 					t.Fatal(err)
 				}
+				marks[name] = true
 				attempts = append(attempts, o.Attempt)
+			}
+			for _, e := range entries {
+				if !strings.HasSuffix(e.Name(), ".mark") && !marks[e.Name()] {
+					attempts = append(attempts, e.Name()) // of nobody
+				}
 			}
 			return attempts
 		},
