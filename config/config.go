@@ -33,6 +33,9 @@ type Config struct {
 	Outputs         map[string]*Output
 	Resources       []*Resource // managed and data, sorted by address
 	Compositions    map[string]*Composition
+	Moved           []Moved // these three in the order of the source
+	Removed         []Removed
+	Imports         []Import
 
 	// Version and Workspace are what nxc.version and nxc.workspace give.
 	// Whoever evaluates sets them.
@@ -110,6 +113,7 @@ type Resource struct {
 	ForEach       hcl.Expression // nil without
 	DependsOn     []hcl.Traversal
 	Lifecycle     Lifecycle
+	Timeouts      Timeouts
 	DeclRange     hcl.Range
 }
 

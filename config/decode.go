@@ -35,6 +35,9 @@ func blockKinds() []blockKind {
 		kind((*decoder).resource, "resource", "type", "name"),
 		kind((*decoder).resource, "data", "type", "name"),
 		kind((*decoder).composition, "composition", "name"),
+		kind((*decoder).moved, "moved"),
+		kind((*decoder).removed, "removed"),
+		kind((*decoder).imported, "import"),
 	}
 }
 

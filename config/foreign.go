@@ -24,9 +24,6 @@ func foreignBlocks() []foreignBlock {
 	return []foreignBlock{
 		foreignOf("Settings stand in a block called nxc: nxc { required_version = \">= 0.1\" }.", "terraform"),
 		foreignOf("The name is reserved. What is used again and again is a composition, and all *.nxc.hcl files of a folder are one configuration.", "module", "name"),
-		foreignOf("A resource that got another name is destroyed and created again.", "moved"),
-		foreignOf("A resource whose block is gone is destroyed.", "removed"),
-		foreignOf("What nxc did not create it does not manage; a data block can read it.", "import"),
 		foreignOf("Put a precondition or postcondition into a resource's lifecycle block, or a test into the composition's testScript.", "check", "name"),
 		foreignOf("Nothing secret is written to the state: mark a variable with sensitive = true.", "ephemeral", "type", "name"),
 	}

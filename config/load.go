@@ -81,6 +81,7 @@ func parse(dir string, paths []string, sources map[string][]byte) (*Config, hcl.
 	for _, path := range paths {
 		d.file(c.Files[path].Body)
 	}
+	d.checkRefactoring()
 	slices.SortFunc(c.Resources, func(a, b *Resource) int { return a.Addr.Compare(b.Addr) })
 	diags = append(diags, d.diags...)
 	if diags.HasErrors() {

@@ -34,7 +34,7 @@ func (d *decoder) resource(b *hcl.Block) {
 	}
 	schema := hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{{Name: "count"}, {Name: "for_each"}, {Name: "depends_on"}, {Name: "provider"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "lifecycle"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "lifecycle"}, {Type: "timeouts"}},
 	}
 	for _, f := range foreignParts() {
 		schema.Blocks = append(schema.Blocks, f.BlockHeaderSchema)
@@ -65,8 +65,16 @@ func (d *decoder) repetition(r *Resource, count, forEach *hcl.Attribute) {
 }
 
 func (d *decoder) resourceBlocks(r *Resource, blocks hcl.Blocks) {
-	var lifecycle *hcl.Block
+	var lifecycle, timeouts *hcl.Block
 	for _, b := range blocks {
+		if b.Type == "timeouts" {
+			if timeouts != nil {
+				d.add(errorAt(b.DefRange, "Declared twice", "%s has a second timeouts block here; the first is at %s.", r.Addr, place(timeouts.DefRange)))
+			}
+			timeouts = b
+			r.Timeouts = d.timeouts(b)
+			continue
+		}
 		if b.Type != "lifecycle" {
 			for _, f := range foreignParts() {
 				if f.Type == b.Type {
