@@ -30,7 +30,7 @@ For a copy of one's own, use nxc workspace new instead.`,
 				if !env.Interactive {
 					return printError(env, "adopt", fmt.Errorf("nobody can be asked, because stdin is no terminal; use -auto-approve"))
 				}
-				if !confirm(env, "Take over what this state describes? Its present owner loses it.") {
+				if !confirm(ctx, env, "Take over what this state describes? Its present owner loses it.") {
 					fmt.Fprintln(env.Stdout, "Nothing was changed.")
 					return exitError
 				}

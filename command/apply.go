@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"sync/atomic"
 
+	"github.com/nixos-compose/nxc/command/view"
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
 )
@@ -57,15 +59,15 @@ func (f *applyFlags) register(fs *flag.FlagSet) {
 
 // run plans, asks and applies.
 func (f *applyFlags) run(ctx context.Context, env *Env, name string, options func() (deploy.PlanOptions, error)) int {
-	var say func(string)
+	var say atomic.Pointer[view.View] // set once there is something to finish
 	soft, hard, stop := interruptible(ctx, func(times int) {
-		if say == nil {
-			return
-		}
-		if times == 1 {
-			say("Interrupted: finishing what runs. Press Ctrl-C again to give up at once.")
-		} else {
-			say("Giving up. What was under way is found again by the next command.")
+		v := say.Load()
+		switch {
+		case v == nil:
+		case times == 1:
+			(*v).Note("Interrupted: finishing what runs. Press Ctrl-C again to give up at once.")
+		case times == 2:
+			(*v).Note("Giving up. What was under way is found again by the next command.")
 		}
 	})
 	defer stop()
@@ -75,16 +77,15 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 	}
 	f.all = name == "destroy"
 	return f.open(soft, env, name, func(p opened) int {
-		say = p.view.Note
 		o, err := options()
 		if err != nil {
-			return p.fail("An address is not one", err)
+			return p.fail("Cannot read -replace", err)
 		}
 		planned, diags := p.Plan(soft, o)
-		p.view.Diagnostics(diags)
 		if soft.Err() != nil {
-			return exitInterrupted
+			return p.interrupted()
 		}
+		p.view.Diagnostics(diags)
 		if diags.HasErrors() {
 			return exitError
 		}
@@ -93,12 +94,19 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 			if !env.Interactive || f.json {
 				return p.fail("Nobody can be asked", fmt.Errorf("the plan was not approved: stdin is no terminal; use -auto-approve"))
 			}
-			if !confirm(env, question(o.Destroy)) {
+			if !confirm(soft, env, question(o.Destroy)) {
+				if soft.Err() != nil {
+					return p.interrupted()
+				}
 				p.view.Note("Nothing was changed.")
 				return exitError
 			}
 		}
+		say.Store(&p.view)
 		applied, diags := p.Apply(soft, planned, deploy.ApplyOptions{Hard: hard, Parallelism: f.parallelism})
+		if applied == nil && soft.Err() != nil {
+			return p.interrupted()
+		}
 		p.view.Diagnostics(diags)
 		if applied != nil {
 			p.view.Applied(applied)

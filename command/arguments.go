@@ -16,6 +16,13 @@ func noArguments(env *Env, name string, args []string) (status int, bad bool) {
 	return exitError, true
 }
 
+// interrupted ends a command that Ctrl-C ended before it changed anything.
+// What was under way then has only this to say, and is not shown.
+func (p opened) interrupted() int {
+	p.view.Note("Interrupted. Nothing was changed.")
+	return exitInterrupted
+}
+
 // fail shows an error that no file is to blame for.
 func (p opened) fail(summary string, err error) int {
 	text := err.Error()

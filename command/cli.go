@@ -7,10 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/mitchellh/cli"
 )
@@ -23,7 +21,7 @@ func Main(env *Env, args []string) int {
 		fmt.Fprintln(env.Stderr, "nxc:", err)
 		return exitError
 	}
-	table := commands(env)
+	table, ran := commands(env), false
 	c := cli.NewCLI("nxc", Version())
 	c.Args = args
 	c.HelpWriter = env.Stdout
@@ -32,7 +30,7 @@ func Main(env *Env, args []string) int {
 	c.HelpFunc = helpOf(table)
 	c.Commands = map[string]cli.CommandFactory{}
 	for name, cmd := range table {
-		c.Commands[name] = func() (cli.Command, error) { return &adapter{env: env, name: name, command: cmd}, nil }
+		c.Commands[name] = func() (cli.Command, error) { return &adapter{env: env, name: name, command: cmd, ran: &ran}, nil }
 		if cmd.hidden {
 			c.HiddenCommands = append(c.HiddenCommands, name)
 		}
@@ -53,6 +51,9 @@ func Main(env *Env, args []string) int {
 	status, err := c.Run()
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "nxc:", err)
+		return exitError
+	}
+	if !ran && status != exitOK { // no command, or only the first half of one: the library has a status of its own
 		return exitError
 	}
 	return status
@@ -108,6 +109,7 @@ type adapter struct {
 	env     *Env
 	name    string
 	command *command
+	ran     *bool
 }
 
 func (a *adapter) Synopsis() string { return a.command.synopsis }
@@ -122,6 +124,7 @@ func (a *adapter) Help() string {
 }
 
 func (a *adapter) Run(args []string) int {
+	*a.ran = true
 	rest, err := a.command.parse(a.name, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(a.env.Stdout, a.Help())
@@ -163,38 +166,5 @@ Commands:
 		}
 		b.WriteString("\n\"nxc COMMAND -help\" explains each. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 130 interrupted.\n")
 		return b.String()
-	}
-}
-
-// interruptible returns two contexts: soft ends at the first Ctrl-C (start
-// nothing new, finish what runs), hard at the second (give up). notice is
-// called at each.
-func interruptible(ctx context.Context, notice func(times int)) (soft, hard context.Context, stop func()) {
-	soft, cancelSoft := context.WithCancel(ctx)
-	hard, cancelHard := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		times := 0
-		for {
-			select {
-			case <-signals:
-				times++
-				notice(times)
-				cancelSoft()
-				if times >= 2 {
-					cancelHard()
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return soft, hard, func() {
-		signal.Stop(signals)
-		close(done)
-		cancelSoft()
-		cancelHard()
 	}
 }

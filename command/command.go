@@ -30,9 +30,8 @@ type command struct {
 	help     string // paragraphs and examples
 	flags    func(*flag.FlagSet)
 	run      func(ctx context.Context, args []string) int
-	// passthrough stops reading flags at the first argument after this many:
-	// what follows belongs to another program.
-	hidden bool
+	hidden   bool
+	program  bool // its arguments end with another program's, after "--"
 }
 
 // parse reads flags wherever they stand before "--" and returns the other
@@ -47,7 +46,7 @@ func (c *command) parse(name string, args []string) ([]string, error) {
 	var rest []string
 	for {
 		if err := fs.Parse(args); err != nil {
-			return nil, flagError(fs, err)
+			return nil, c.flagError(fs, err)
 		}
 		left := fs.Args()
 		if len(left) == 0 {
@@ -62,15 +61,18 @@ func (c *command) parse(name string, args []string) ([]string, error) {
 }
 
 // flagError says what is wrong with the flags, and what there is.
-func flagError(fs *flag.FlagSet, err error) error {
+func (c *command) flagError(fs *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		var known []string
-		fs.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
-		return fmt.Errorf("there is no flag -%s%s", name, suggest(name, known))
+		fs.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
+		if c.program {
+			return fmt.Errorf("there is no flag -%s; write -- before the program, if it is one of the program's", name)
+		}
+		return fmt.Errorf("there is no flag -%s%s", name, suggest("-"+name, known))
 	}
 	return err
 }
@@ -117,7 +119,8 @@ func suggest(given string, known []string) string {
 	slices.Sort(known)
 	best, distance := "", 3
 	for _, k := range known {
-		if d := editDistance(given, k); d < distance {
+		// A word of which little is left is another word.
+		if d := editDistance(given, k); d < distance && 2*d < max(len(given), len(k)) {
 			best, distance = k, d
 		}
 	}

@@ -29,6 +29,7 @@ Examples:
   nxc exec client1 -- curl -s http://server/
   nxc exec -flavour docker server -- journalctl -n 20
   nxc exec webserver::docker/server -- systemctl status nginx`,
+		program: true,
 		flags: func(fs *flag.FlagSet) {
 			f.register(fs)
 			fs.BoolVar(&tty, "t", false, "give the program a terminal")
@@ -91,8 +92,14 @@ func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string
 			}
 		}
 		defer restore()
-		status, diags := o.Exec(ctx, node, p)
+		running, signals, stop := forwarded(ctx)
+		defer stop()
+		p.Signals = signals
+		status, diags := o.Exec(running, node, p)
 		restore()
+		if running.Err() != nil {
+			return exitInterrupted
+		}
 		o.view.Diagnostics(diags)
 		if diags.HasErrors() {
 			return exitError

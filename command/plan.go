@@ -45,13 +45,13 @@ Examples:
 			return f.open(soft, env, name, func(p opened) int {
 				addresses, err := addressesOf(replace)
 				if err != nil {
-					return p.fail("An address is not one", err)
+					return p.fail("Cannot read -replace", err)
 				}
 				planned, diags := p.Plan(soft, deploy.PlanOptions{Destroy: destroy, Replace: addresses})
-				p.view.Diagnostics(diags)
 				if soft.Err() != nil {
-					return exitInterrupted
+					return p.interrupted()
 				}
+				p.view.Diagnostics(diags)
 				if diags.HasErrors() {
 					return exitError
 				}

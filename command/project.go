@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -148,12 +147,4 @@ func logger(env *Env) *slog.Logger {
 		level = slog.LevelError
 	}
 	return slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// confirm asks a question that only "yes" answers.
-func confirm(env *Env, question string) bool {
-	fmt.Fprintf(env.Stdout, "\n%s\n  Only \"yes\" will be accepted: ", question)
-	var answer string
-	_, err := fmt.Fscanln(env.Stdin, &answer)
-	return err == nil && answer == "yes"
 }

@@ -26,6 +26,7 @@ type Applied struct {
 	Destroy                               bool
 	Created, Replaced, Changed, Destroyed int
 	Interrupted, Failed                   bool
+	GaveUp                                bool // interrupted, and what ran was not waited for
 	Outputs                               []OutputChange
 }
 
@@ -70,12 +71,16 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		options.Source = planned.source
 	}
 	result := apply.Run(ctx, options)
-	diags = append(diags, p.diagnostics(result.Problems)...)
 	applied := &Applied{
 		Destroy: planned.Destroy, Interrupted: result.Interrupted, Failed: plan.HasErrors(result.Problems),
 		Created: result.Done[plan.Create], Replaced: result.Done[plan.Replace],
 		Changed: result.Done[plan.Update], Destroyed: result.Done[plan.Delete],
 	}
+	if hard.Err() != nil { // each call that was given up says so, in words of its own
+		applied.Interrupted, applied.GaveUp = true, true
+		result.Problems = slices.DeleteFunc(result.Problems, func(found plan.Problem) bool { return !found.Warning })
+	}
+	diags = append(diags, p.diagnostics(result.Problems)...)
 	diags = append(diags, r.finish(x, &result, applied)...)
 	more := r.end()
 	diags = append(diags, more...)

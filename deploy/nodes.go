@@ -115,7 +115,17 @@ func (p *Project) targetOf(target string) (addr.Deployment, string, hcl.Diagnost
 	case 1:
 		return chosen[0], target, nil
 	}
-	return fail("Which deployment?", "%s run. Choose one with -flavour, or write %s/%s.", joinDeployments(chosen), chosen[0], target)
+	example := chosen[0]
+	for _, d := range chosen {
+		if p.recorded.Deployment(d).Node(target) != nil {
+			example = d
+			break
+		}
+	}
+	if target == "" {
+		target = "NODE"
+	}
+	return fail("Which deployment?", "%s run. Choose one with -flavour, or write %s/%s.", joinDeployments(chosen), example, target)
 }
 
 func joinDeployments(list []addr.Deployment) string {

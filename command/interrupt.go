@@ -1,0 +1,93 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// interruptible returns two contexts: soft ends at the first Ctrl-C (start
+// nothing new, finish what runs), hard at the second (give up). notice is
+// called at each.
+func interruptible(ctx context.Context, notice func(times int)) (soft, hard context.Context, stop func()) {
+	soft, cancelSoft := context.WithCancel(ctx)
+	hard, cancelHard := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		times := 0
+		for {
+			select {
+			case <-signals:
+				times++
+				notice(times)
+				cancelSoft()
+				if times >= 2 {
+					cancelHard()
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return soft, hard, func() {
+		signal.Stop(signals)
+		close(done)
+		cancelSoft()
+		cancelHard()
+	}
+}
+
+// forwarded gives the signals that nxc gets to a program that runs elsewhere,
+// by their names. The second one also ends the context: a program that does
+// not listen is left.
+func forwarded(ctx context.Context) (soft context.Context, names <-chan string, stop func()) {
+	soft, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 4)
+	out := make(chan string, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	done := make(chan struct{})
+	go func() {
+		for times := 1; ; times++ {
+			select {
+			case s := <-signals:
+				if n, ok := s.(syscall.Signal); ok && times == 1 {
+					out <- strings.TrimPrefix(unix.SignalName(n), "SIG")
+				} else {
+					cancel()
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return soft, out, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// confirm asks a question that only "yes" answers. Ctrl-C is a no.
+func confirm(ctx context.Context, env *Env, question string) bool {
+	fmt.Fprintf(env.Stdout, "\n%s\n  Only \"yes\" will be accepted: ", question)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(env.Stdin).ReadString('\n')
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-answer:
+		return line == "yes"
+	case <-ctx.Done():
+		fmt.Fprintln(env.Stdout)
+		return false
+	}
+}
