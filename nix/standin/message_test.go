@@ -155,7 +155,7 @@ func unindented(message string) string {
 
 func TestIndexIsReadable(t *testing.T) {
 	var index Index
-	decode(t, []byte(evaluate(t, `builtins.fromJSON (builtins.readFile ./testdata/index.json)`)), &index)
+	decode(t, evaluate(t, `builtins.fromJSON (builtins.readFile ./testdata/index.json)`), &index)
 	if _, err := json.Marshal(index); err != nil || index.Packages["bash"].Version == "" {
 		t.Errorf("the recorded index is not one that Ensure writes: %v", err)
 	}
