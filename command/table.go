@@ -6,6 +6,7 @@ func commands(env *Env) map[string]*command {
 		"init":             initCommand(env),
 		"validate":         validateCommand(env),
 		"plan":             planCommand(env),
+		"build":            buildCommand(env),
 		"apply":            applyCommand(env),
 		"destroy":          destroyCommand(env),
 		"show":             showCommand(env),

@@ -39,6 +39,9 @@ func (a *Applied) Several() bool {
 // touched; every step is recorded before and after it is made.
 func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (*Applied, hcl.Diagnostics) {
 	if !planned.HasChanges() && !p.recordsDiffer(planned) {
+		for _, d := range planned.Deployments {
+			p.keepFiles(d, len(d.Nodes) > 0)
+		}
 		return &Applied{Destroy: planned.Destroy, Outputs: present(planned.Outputs)}, nil
 	}
 	hard := o.Hard
@@ -91,21 +94,9 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 // realise builds everything that the plan needs, and keeps it from the
 // garbage collector.
 func (p *Project) realise(ctx context.Context, planned *Planned) hcl.Diagnostics {
-	var diags hcl.Diagnostics
 	for _, d := range planned.Deployments {
-		outputs := neededOutputs(d)
-		if len(outputs) == 0 {
-			continue
-		}
-		n, more := p.startNix()
-		if more.HasErrors() {
-			return more
-		}
-		p.o.Events.Step("Building " + d.Name.String())
-		if err := n.Realise(ctx, outputs, p.rootFolder(d.Name), func(e nix.Event) { p.o.Events.Nix(d.Name, e) }); err != nil {
-			e := errorf("The build of "+d.Name.String()+" failed", "%v\nNothing was changed: what runs goes on.", err)
-			e.Subject = p.Config.RangeOf(addr.Instance{Deployment: d.Name}, nil)
-			return append(diags, e)
+		if diags := p.realiseInto(ctx, d, p.rootFolder(d.Name), "Nothing was changed: what runs goes on."); diags.HasErrors() {
+			return diags
 		}
 		for _, role := range sortedKeys(d.Evaluation.Roles) {
 			r := d.Evaluation.Roles[role]
@@ -114,7 +105,7 @@ func (p *Project) realise(ctx context.Context, planned *Planned) hcl.Diagnostics
 			}
 		}
 	}
-	return diags
+	return nil
 }
 
 // neededOutputs lists the systems of roles with nodes, and the artifacts.

@@ -51,13 +51,15 @@ func (p *Project) rootFolder(d addr.Deployment) string {
 	return filepath.Join(p.Store.Folder(), "gcroots", d.Composition+"."+d.Flavour)
 }
 
-// prune gives up the GC roots of what a deployment no longer uses.
+// prune gives up the GC roots of what a deployment no longer uses, and brings
+// the files that are kept of it up to date.
 func (p *Project) prune(record *state.Deployment, d *Deployment) {
 	folder := p.rootFolder(record.Name)
 	if len(record.Nodes) == 0 {
 		if err := os.RemoveAll(folder); err != nil {
 			p.o.Logger.Warn("roots not removed", "folder", folder, "err", err)
 		}
+		p.dropFiles(record.Name)
 		return
 	}
 	var keep []string
@@ -65,6 +67,7 @@ func (p *Project) prune(record *state.Deployment, d *Deployment) {
 		keep = append(keep, n.System)
 	}
 	if d != nil {
+		p.keepFiles(d, true)
 		for _, name := range sortedKeys(d.Evaluation.Artifacts) {
 			keep = append(keep, d.Evaluation.Artifacts[name].Path)
 		}

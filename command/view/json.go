@@ -46,6 +46,7 @@ type message struct {
 	Outputs    map[string]outputJSON `json:"outputs,omitempty"`
 	Diagnostic *diagnosticJSON       `json:"diagnostic,omitempty"`
 	Nix        *nixJSON              `json:"nix,omitempty"`
+	Built      *builtJSON            `json:"built,omitempty"`
 }
 
 type resourceJSON struct {

@@ -23,6 +23,8 @@ type View interface {
 	Plan(p *deploy.Planned)
 	// Applied shows what was done, and the outputs.
 	Applied(a *deploy.Applied)
+	// Built shows what was built, or, dry, what would be.
+	Built(list []deploy.Built, dry bool)
 	// Note says one line for people; programs do not see it.
 	Note(text string)
 	// Flush ends progress lines that are still open.

@@ -32,8 +32,10 @@ type Container struct {
 	StopSignal   string            `nxc:"stop_signal,optional,replace" doc:"Signal that asks the command to end."`
 	Privileged   bool              `nxc:"privileged,optional,replace,default=false" doc:"Full power over the engine's host."`
 	Capabilities []string          `nxc:"capabilities,optional,replace" doc:"Capabilities beyond the engine's usual ones, such as SYS_ADMIN."`
-	Memory       string            `nxc:"memory,optional,replace" doc:"Limit of memory, such as 512M."`
-	CPUs         float64           `nxc:"cpus,optional,replace" doc:"Limit of processors, such as 1.5."`
+	Memory       string            `nxc:"memory,optional" doc:"Limit of memory, such as 512M. Changed in place; only lifting it needs another container."`
+	CPUs         float64           `nxc:"cpus,optional" doc:"Limit of processors, such as 1.5. Changed in place."`
+	PIDs         int64             `nxc:"pids,optional" doc:"Limit of processes and threads. Changed in place."`
+	Restart      string            `nxc:"restart,optional,default=no" doc:"When the engine starts it again by itself: no, always, unless-stopped, on-failure or on-failure:TIMES. Changed in place."`
 	Labels       map[string]string `nxc:"labels,optional,replace" doc:"Labels beside nxc's own."`
 
 	ContainerName string   `nxc:"container_name,optional,computed,replace,exclusive" doc:"Name in the engine; by default one that no other deployment has."`
@@ -131,10 +133,14 @@ func (c containers) explainCreate(ctx context.Context, want *Container, err erro
 	return fmt.Errorf("create container %s: %w", want.ContainerName, err)
 }
 
-// Update starts a container that stopped, and records a newer image, which a
-// container with systemd uses from its next creation on.
+// Update changes limits and the restart policy of a container, starts one that
+// stopped, and records a newer image, which a container with systemd uses from
+// its next creation on.
 func (c containers) Update(ctx context.Context, op sdk.Operation, have Container, want *Container) error {
 	want.ID, want.ContainerName, want.CgroupParent = have.ID, have.ContainerName, have.CgroupParent
+	if err := c.adjust(ctx, op, have, want); err != nil {
+		return err
+	}
 	if have.Running {
 		return nil
 	}
@@ -185,6 +191,9 @@ func (c containers) seek(ctx context.Context, op sdk.Operation, have *Container)
 func (w *Container) observe(seen *container.InspectResponse) {
 	w.ID, w.ContainerName = seen.ID, strings.TrimPrefix(seen.Name, "/")
 	w.Running = seen.State.Running
+	if seen.HostConfig != nil {
+		w.observeLimits(seen.HostConfig)
+	}
 	if seen.HostConfig != nil && w.Systemd {
 		w.CgroupParent = seen.HostConfig.CgroupParent
 	}

@@ -67,7 +67,10 @@ func (c containers) Validate(_ context.Context, config Container) plugins.Diagno
 			note(sdk.AttributeError(fmt.Sprintf("port[%d]", i), "This port cannot be published", err.Error()+"."))
 		}
 	}
-	if _, err := memoryBytes(config.Memory); err != nil {
+	if _, err := limitsOf(config); err != nil {
+		note(err)
+	}
+	if _, err := restartPolicy(config.Restart); err != nil {
 		note(err)
 	}
 	for i, m := range config.Mounts {

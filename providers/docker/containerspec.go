@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -24,7 +23,11 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 	if err != nil {
 		return none, sdk.AttributeError("port", "This port cannot be published", err.Error()+".")
 	}
-	memory, err := memoryBytes(want.Memory)
+	limits, err := limitsOf(*want)
+	if err != nil {
+		return none, err
+	}
+	restart, err := restartPolicy(want.Restart)
 	if err != nil {
 		return none, err
 	}
@@ -39,7 +42,8 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 		HostConfig: &container.HostConfig{
 			Binds: bindsOf(*want), Tmpfs: want.Tmpfs, PortBindings: bound,
 			Privileged: want.Privileged, CapAdd: want.Capabilities,
-			Resources: container.Resources{Memory: memory, NanoCPUs: int64(want.CPUs * 1e9)},
+			Resources:     limits,
+			RestartPolicy: restart,
 		},
 	}
 	if want.Systemd {
@@ -78,15 +82,27 @@ func (c containers) prepareSystemd(want *Container, o *client.ContainerCreateOpt
 	h.CgroupnsMode = container.CgroupnsModeHost
 	h.CgroupParent = want.CgroupParent
 	h.Binds = append(h.Binds, c.cgroup.binds(want.CgroupParent)...)
-	h.Tmpfs = map[string]string{"/run": "mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"}
-	maps.Copy(h.Tmpfs, want.Tmpfs)
+	h.Tmpfs = memoryMounts(*want)
 	o.Config.Tty = true
 	if want.Env["container"] == "" {
 		o.Config.Env = append(o.Config.Env, "container=docker")
 	}
+	o.Config.StopSignal = stopSignalOf(*want)
+}
+
+// memoryMounts are the file systems in memory of a container with systemd.
+func memoryMounts(want Container) map[string]string {
+	mounts := map[string]string{"/run": "mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"}
+	maps.Copy(mounts, want.Tmpfs)
+	return mounts
+}
+
+// stopSignalOf is what asks a systemd to shut down, unless told otherwise.
+func stopSignalOf(want Container) string {
 	if want.StopSignal == "" {
-		o.Config.StopSignal = "SIGRTMIN+3"
+		return "SIGRTMIN+3"
 	}
+	return want.StopSignal
 }
 
 // connectTo puts the container into its network under its names.
@@ -113,16 +129,4 @@ func connectTo(want *Container, o *client.ContainerCreateOptions) error {
 		EndpointsConfig: map[string]*network.EndpointSettings{want.Network: endpoint},
 	}
 	return nil
-}
-
-// memoryBytes reads a limit of memory; "" is none.
-func memoryBytes(text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	n, err := units.RAMInBytes(text)
-	if err != nil || n < 6<<20 {
-		return 0, sdk.AttributeError("memory", "This is not an amount of memory", fmt.Sprintf("%q is not an amount such as 512M or 2G; the least is 6M.", text))
-	}
-	return n, nil
 }

@@ -27,6 +27,7 @@ type FlavourConfig struct {
 	Capabilities map[string][]string `nxc:"capabilities,optional" doc:"Role or node to capabilities beyond the engine's usual ones. Units with DynamicUser or BindPaths need SYS_ADMIN."`
 	Memory       map[string]string   `nxc:"memory,optional" doc:"Role or node to its limit of memory, such as 512M."`
 	CPUs         map[string]float64  `nxc:"cpus,optional" doc:"Role or node to its limit of processors, such as 1.5."`
+	Restart      map[string]string   `nxc:"restart,optional" doc:"Role or node to when the engine starts it again by itself: no, always, unless-stopped, on-failure or on-failure:TIMES."`
 }
 
 // extra is what the flavour's Nix half tells of the composition.
@@ -90,10 +91,15 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	if err != nil {
 		return err
 	}
+	layout := composition{
+		name: r.Composition, label: r.Label, subnet: subnet, image: c.Image, recipe: r.Artifacts[artifactImage],
+		cgroup: e.cgroup, hostCgroups: e.info.CgroupVersion == "2",
+	}
 	for _, n := range nodes {
 		want := containerOf(n, c, nodes)
 		want.Ports, want.IP = ports[n.name], addresses[n.name].String()
 		attached.add(n, &want)
+		layout.containers = append(layout.containers, composed{want, n.role.Name, n.index, attached.volumes[n.name]})
 		added := sdk.Add(out, "docker_container", n.name, want).Ref("network", "docker_network", keyNetwork, "id")
 		if c.Image == "" {
 			added.Ref("image", "docker_image", keyImage, "reference")
@@ -106,7 +112,7 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 			Resource: plugins.ResourceKey{Type: "docker_container", Key: n.name}, Address: "address",
 		})
 	}
-	return nil
+	return layout.file(out)
 }
 
 // nodesOf lists the nodes of all roles, in order.
@@ -140,6 +146,7 @@ func checkKeys(c *FlavourConfig, nodes []node) error {
 	}{
 		{"ports", keysOf(c.Ports)}, {"volumes", keysOf(c.Volumes)}, {"privileged", c.Privileged},
 		{"capabilities", keysOf(c.Capabilities)}, {"memory", keysOf(c.Memory)}, {"cpus", keysOf(c.CPUs)},
+		{"restart", keysOf(c.Restart)},
 	}
 	for _, m := range maps {
 		for _, key := range m.keys {
@@ -185,6 +192,7 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 		Capabilities: of(c.Capabilities, n),
 		Memory:       of(c.Memory, n),
 		CPUs:         of(c.CPUs, n),
+		Restart:      of(c.Restart, n),
 	}
 	// The role's name means all its nodes, unless a node is called so.
 	if !slices.ContainsFunc(nodes, func(o node) bool { return o.name == n.role.Name }) {

@@ -1,10 +1,17 @@
 # The Nix half of the flavour "docker": every role is a system that boots in a
-# container with the host's store mounted read-only, so there is nothing to
-# build beside the systems themselves.
+# container with the host's store mounted read-only. Beside the systems there is
+# only the recipe of an empty image, for those who bring the systems up with
+# Compose: it lies in the store, because a Compose file finds it there from
+# whichever folder it stands in.
 {
   modules = [ ./module.nix ];
 
-  artifacts = _: { };
+  artifacts = { pkgs, ... }: {
+    image = pkgs.writeTextDir "Dockerfile" ''
+      FROM scratch
+      LABEL org.nxc.image="empty"
+    '';
+  };
 
   # What the provider reads beyond the systems: the composition's own words about
   # containers, and what roles share.

@@ -40,17 +40,29 @@ in
     "systemd-initctl.socket"
   ] (_: { enable = lib.mkForce false; });
 
-  # Roles share folders through one volume, mounted at /var/nxc/shared.
-  system.activationScripts = lib.mkIf (shared != [ ]) {
-    nxc-shared = {
-      deps = [ ];
-      text = lib.concatMapStrings
+  system.activationScripts = lib.mkMerge [
+    # nxc puts the node's context in place. Compose can only pass it on in the
+    # environment of the first process.
+    {
+      nxc-context.text = ''
+        if [ -n "''${NXC_DEPLOYMENT-}" ] && [ ! -e /etc/nxc/deployment.json ]; then
+          mkdir -p /etc/nxc
+          printf '%s' "$NXC_DEPLOYMENT" > /etc/nxc/deployment.json
+          printf '%s' "$NXC_HOSTS" > /etc/nxc/hosts
+          printf '%s\n' "$NXC_NODE" > /etc/nxc/node
+          printf '%s\n' "$NXC_ROLE" > /etc/nxc/role
+        fi
+      '';
+    }
+    # Roles share folders through one volume, mounted at /var/nxc/shared.
+    (lib.mkIf (shared != [ ]) {
+      nxc-shared.text = lib.concatMapStrings
         (folder: ''
           mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
           [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
         '')
         shared;
-    };
-    users.deps = [ "nxc-shared" ];
-  };
+      users.deps = [ "nxc-shared" ];
+    })
+  ];
 }

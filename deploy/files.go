@@ -1,0 +1,99 @@
+package deploy
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/internal/atomicfile"
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// The files that a flavour contributes lie under .nxc/files, a folder a
+// deployment: the deployment as it runs, in the form of another tool. The
+// folder's name is the deployment's in the letters that most tools allow for a
+// project, because some take a project's name from its folder.
+
+// FilesFolder is where a deployment's files are kept while it runs.
+func (p *Project) FilesFolder(d addr.Deployment) string {
+	return filepath.Join(p.Store.Folder(), "files", folderName(d))
+}
+
+// folderName is a deployment's name as one part of a path.
+func folderName(d addr.Deployment) string {
+	return d.Composition + "-" + d.Flavour
+}
+
+// keepFiles brings .nxc/files up to date with a deployment: its files, or none
+// when nothing of it runs. They are for people, so a failure stops nothing.
+func (p *Project) keepFiles(d *Deployment, runs bool) {
+	var files []plugins.ExpandedFile
+	if runs && d.expansion != nil {
+		files = d.expansion.Files
+	}
+	folder := p.FilesFolder(d.Name)
+	written, err := writeFiles(folder, files)
+	if err == nil {
+		err = removeOthers(folder, written)
+	}
+	if err != nil {
+		p.o.Logger.Warn("files not kept", "folder", folder, "err", err)
+	}
+}
+
+// dropFiles removes a deployment's files: nothing of it runs any more.
+func (p *Project) dropFiles(d addr.Deployment) {
+	if err := os.RemoveAll(p.FilesFolder(d)); err != nil {
+		p.o.Logger.Warn("files not removed", "folder", p.FilesFolder(d), "err", err)
+	}
+}
+
+// writeFiles writes files below a folder and returns their paths. A file that
+// is already so is left alone.
+func writeFiles(folder string, files []plugins.ExpandedFile) ([]string, error) {
+	var written []string
+	for _, f := range files {
+		local := filepath.FromSlash(f.Path)
+		if !filepath.IsLocal(local) {
+			return written, fmt.Errorf("the provider's file %q does not stay in its folder", f.Path)
+		}
+		path := filepath.Join(folder, local)
+		written = append(written, path)
+		if have, err := os.ReadFile(path); err == nil && string(have) == string(f.Content) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return written, err
+		}
+		if err := atomicfile.Write(path, f.Content, 0o644); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// removeOthers removes what else is in a folder, and the folder when it is
+// empty then.
+func removeOthers(folder string, keep []string) error {
+	if len(keep) == 0 {
+		return os.RemoveAll(folder)
+	}
+	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || slices.Contains(keep, path):
+			return err
+		case !e.IsDir():
+			return os.Remove(path)
+		case path == folder || slices.ContainsFunc(keep, func(k string) bool { return strings.HasPrefix(k, path+string(filepath.Separator)) }):
+			return nil
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		return fs.SkipDir
+	})
+}
