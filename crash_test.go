@@ -33,8 +33,8 @@ var (
 // A few kills run each time; "make crash N=200" does more of them, and prints
 // what became of each.
 func TestCrash(t *testing.T) {
-	for _, make := range []func(*testing.T) *world{nullWorld, fakeWorld, dockerWorld} {
-		w := make(t)
+	for _, newWorld := range []func(*testing.T) *world{nullWorld, fakeWorld, dockerWorld} {
+		w := newWorld(t)
 		t.Run(w.name, w.run)
 	}
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 
@@ -138,7 +137,7 @@ func printOutput(env *Env, f *stateFlags, raw bool, name string, list []namedOut
 		return exitError
 	}
 	if f.json {
-		fmt.Fprintln(env.Stdout, string(json.RawMessage(o.Value)))
+		fmt.Fprintln(env.Stdout, string(o.Value))
 		return exitOK
 	}
 	if !raw {

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"flag"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -28,6 +27,7 @@ type projectFlags struct {
 	json        bool
 	verbose     bool
 	all         bool // without -flavour: everything that exists
+	plugins     *installed
 }
 
 func (f *projectFlags) register(fs *flag.FlagSet) {
@@ -70,13 +70,14 @@ func (f *projectFlags) view(env *Env, files func() map[string]*hcl.File) view.Vi
 func (f *projectFlags) options(env *Env, name string, events deploy.Events) deploy.Options {
 	logger := logger(env)
 	cache := xdg(env, "XDG_CACHE_HOME", ".cache")
+	f.plugins = newPlugins(env, cache, logger)
 	return deploy.Options{
 		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs,
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
 		RuntimeDir:  runtimeDir(env),
 		LockTimeout: f.lockTimeout, Command: name, Version: Version(),
-		Plugins: newPlugins(env, cache, logger),
+		Plugins: f.plugins,
 		Standin: func(ctx context.Context, progress func(string)) (string, error) {
 			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)
 		},
@@ -133,10 +134,10 @@ func runtimeDir(env *Env) string {
 
 // logger writes to stderr when NXC_LOG asks for it.
 func logger(env *Env) *slog.Logger {
-	level := slog.Level(0)
+	var level slog.Level
 	switch strings.ToLower(env.Getenv("NXC_LOG")) {
 	case "":
-		return slog.New(slog.NewTextHandler(io.Discard, nil))
+		return slog.New(slog.DiscardHandler)
 	case "debug", "trace", "1":
 		level = slog.LevelDebug
 	case "info":

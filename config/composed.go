@@ -234,7 +234,7 @@ func (r *compositionReader) restRole(name string, role RoleSpec, spec cty.Value)
 	known := []string{"min", "rest"}
 	for _, attribute := range keysOf(spec) {
 		value := spec.GetAttr(attribute)
-		ok := false
+		var ok bool
 		switch attribute {
 		case "rest":
 			ok = value.Type() == cty.Bool && !value.IsNull() && value.True()

@@ -19,13 +19,14 @@ func parsePrefix(v cty.Value) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// nthAddress returns the address that lies n behind a.
-func nthAddress(a netip.Addr, n *big.Int) (netip.Addr, bool) {
+// nthAddress returns the address that lies n behind a, or a when there is none.
+func nthAddress(a netip.Addr, n *big.Int) netip.Addr {
 	sum := new(big.Int).Add(new(big.Int).SetBytes(a.AsSlice()), n)
 	if sum.Sign() < 0 || sum.BitLen() > a.BitLen() {
-		return a, false
+		return a
 	}
-	return netip.AddrFromSlice(sum.FillBytes(make([]byte, a.BitLen()/8)))
+	nth, _ := netip.AddrFromSlice(sum.FillBytes(make([]byte, a.BitLen()/8)))
+	return nth
 }
 
 // integer reads a whole number of any size.
@@ -47,7 +48,7 @@ func host(p netip.Prefix, n *big.Int) (netip.Addr, error) {
 	if n.Sign() < 0 || n.Cmp(size) >= 0 {
 		return netip.Addr{}, fmt.Errorf("%s has %s addresses, and none with this number", p, size)
 	}
-	a, _ := nthAddress(p.Addr(), n)
+	a := nthAddress(p.Addr(), n)
 	return a, nil
 }
 
@@ -60,7 +61,7 @@ func subnet(p netip.Prefix, bits int, n *big.Int) (netip.Prefix, error) {
 	if n.Sign() < 0 || n.BitLen() > bits {
 		return p, fmt.Errorf("%d bits number the networks of %s up to %s, and this is %s", bits, p, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(bits)), big.NewInt(1)), n)
 	}
-	a, _ := nthAddress(p.Addr(), new(big.Int).Lsh(n, uint(p.Addr().BitLen()-length)))
+	a := nthAddress(p.Addr(), new(big.Int).Lsh(n, uint(p.Addr().BitLen()-length)))
 	return netip.PrefixFrom(a, length), nil
 }
 
@@ -144,7 +145,7 @@ func cidrSubnetsFunc() function.Function {
 				if used.BitLen() > p.Addr().BitLen()-p.Bits() && used.Cmp(new(big.Int).Lsh(big.NewInt(1), uint(p.Addr().BitLen()-p.Bits()))) > 0 {
 					return cty.UnknownVal(want), function.NewArgErrorf(i+1, "%s has no room for this one", p)
 				}
-				a, _ := nthAddress(p.Addr(), start)
+				a := nthAddress(p.Addr(), start)
 				all = append(all, cty.StringVal(netip.PrefixFrom(a, p.Bits()+bits).String()))
 			}
 			if len(all) == 0 {

@@ -27,7 +27,8 @@ func blame(value cty.Value, want cty.Type) (cty.Path, cty.Value, cty.Type) {
 		return nil, value, want
 	}
 	for key, element := range value.Elements() {
-		inner, step := want, cty.PathStep(cty.IndexStep{Key: key})
+		var inner cty.Type
+		step := cty.PathStep(cty.IndexStep{Key: key})
 		switch {
 		case want.IsCollectionType():
 			inner = want.ElementType()

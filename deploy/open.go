@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,7 +20,7 @@ import (
 // the files that diagnostics point into, also when opening fails.
 func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*Project, hcl.Diagnostics) {
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg, diags := config.Load(o.Dir)
 	if cfg != nil {

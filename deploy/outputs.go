@@ -63,7 +63,7 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 			}
 		}
 	}
-	list = append(list, p.goneOutputs(list, deployments, recorded)...)
+	list = append(list, p.goneOutputs(list, recorded)...)
 	slices.SortFunc(list, func(a, b OutputChange) int {
 		if c := a.Deployment.Compare(b.Deployment); c != 0 {
 			return c
@@ -74,7 +74,7 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 }
 
 // goneOutputs lists recorded outputs that the configuration no longer has.
-func (p *Project) goneOutputs(now []OutputChange, deployments []*Deployment, recorded *state.State) []OutputChange {
+func (p *Project) goneOutputs(now []OutputChange, recorded *state.State) []OutputChange {
 	var list []OutputChange
 	for _, d := range recorded.Deployments() {
 		if !p.selected(d.Name) {
@@ -93,7 +93,7 @@ func (p *Project) goneOutputs(now []OutputChange, deployments []*Deployment, rec
 
 // droppedOutputs lists the outputs that a destroy removes.
 func (p *Project) droppedOutputs() []OutputChange {
-	return p.goneOutputs(nil, nil, p.recorded)
+	return p.goneOutputs(nil, p.recorded)
 }
 
 func recordedOutput(s *state.State, d addr.Deployment, name string) (v cty.Value, sensitive bool) {

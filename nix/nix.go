@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,7 +76,7 @@ func New(o Options) (*Nix, error) {
 		n.environ = os.Environ()
 	}
 	if n.logger == nil {
-		n.logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		n.logger = slog.New(slog.DiscardHandler)
 	}
 	if n.cacheDir == "" {
 		dir, err := userCacheDir(n.environ)

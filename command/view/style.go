@@ -15,4 +15,3 @@ func (s style) dim(t string) string    { return s.paint("2", t) }
 func (s style) red(t string) string    { return s.paint("31", t) }
 func (s style) green(t string) string  { return s.paint("32", t) }
 func (s style) yellow(t string) string { return s.paint("33", t) }
-func (s style) cyan(t string) string   { return s.paint("36", t) }

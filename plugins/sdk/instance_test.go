@@ -305,7 +305,7 @@ func TestEachIsBoundedAndSerialised(t *testing.T) {
 	}
 	for i, ok := range seen {
 		if !ok {
-			t.Fatal(fmt.Sprintf("no result for %d", i))
+			t.Fatalf("no result for %d", i)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
