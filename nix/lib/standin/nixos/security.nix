@@ -10,7 +10,7 @@ let
     password required pam_unix.so nullok yescrypt
     session required pam_env.so readenv=1 envfile=/etc/environment
     session required pam_unix.so
-    session optional pam_loginuid.so
+    ${lib.optionalString (!config.boot.isContainer) "session optional pam_loginuid.so"}
     ${lib.optionalString config.systemd.services.systemd-logind.enable "session optional pam_systemd.so"}
     ${lib.concatMapStrings (l: "session required pam_limits.so conf=/etc/security/limits.conf\n") (lib.optional (config.security.pam.loginLimits != [ ]) 1)}
   '';

@@ -29,6 +29,8 @@ in
       description = "The interval of rateLimitBurst.";
     };
   };
+  # A journal that stays in memory has nothing to be flushed to.
+  config.systemd.services.systemd-journal-flush.enable = lib.mkIf (cfg.storage == "volatile") false;
   config.environment.etc."systemd/journald.conf".text = ''
     [Journal]
     Storage=${cfg.storage}
