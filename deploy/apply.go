@@ -153,7 +153,7 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 // recordsDiffer reports whether an apply without changes would still record
 // something: drift that was accepted.
 func (p *Project) recordsDiffer(planned *Planned) bool {
-	return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0
+	return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0 || len(p.edits) > 0
 }
 
 func present(list []OutputChange) []OutputChange {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -77,6 +78,7 @@ type Project struct {
 	nix       *nix.Nix // found at the first need
 	snapshot  *state.Snapshot
 	recorded  *state.State        // the snapshot's; the session's once an apply runs
+	edits     []edit              // what moved, removed and import blocks ask for
 	findings  []finding           // what became of interrupted operations
 	strays    map[string]string   // attempts that were found under another uuid than their deployment has now
 	refreshed []plan.Prior        // what is there now
@@ -158,6 +160,9 @@ type PinChange struct {
 
 // HasChanges reports whether applying would do anything.
 func (p *Planned) HasChanges() bool {
+	if len(p.p.edits) > 0 {
+		return true
+	}
 	for i := range p.Plan.Changes {
 		if p.Plan.Changes[i].Action != plan.NoOp {
 			return true
@@ -183,6 +188,17 @@ func sameValue(a, b cty.Value) bool {
 	a, _ = a.UnmarkDeep()
 	b, _ = b.UnmarkDeep()
 	return a.RawEquals(b)
+}
+
+// Started lists the providers that were started, sorted.
+func (p *Project) Started() []string {
+	var names []string
+	for _, running := range p.providers.all() {
+		if name := providerName(running.name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Close ends the providers.

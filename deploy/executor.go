@@ -59,7 +59,7 @@ func (x *executor) Apply(ctx context.Context, op apply.Operation, progress func(
 		Type: op.Change.Type, Operation: x.p.operation(a, op.Attempt),
 		Action: actionOf(op.Step), Prior: op.Prior, Planned: op.Planned,
 	}
-	request.Operation.Timeout = timeoutOf(running.schema.Resources[op.Change.Type], op.Step)
+	request.Operation.Timeout = x.p.timeout(a, running.schema.Resources[op.Change.Type], op.Step)
 	if found := x.context(op, &request); len(found) > 0 {
 		return op.Prior, found
 	}
@@ -106,6 +106,18 @@ func actionOf(s apply.Step) plugins.Action {
 	default:
 		return plugins.Delete
 	}
+}
+
+// timeout returns how long an operation may take: what the resource's block
+// says, or else its type.
+func (p *Project) timeout(a addr.Instance, t *plugins.ResourceType, s apply.Step) time.Duration {
+	if r := p.Config.Resource(a); r != nil {
+		said := &plugins.ResourceType{Timeouts: plugins.Timeouts{Create: r.Timeouts.Create, Update: r.Timeouts.Update, Delete: r.Timeouts.Delete}}
+		if bound := timeoutOf(said, s); bound > 0 {
+			return bound
+		}
+	}
+	return timeoutOf(t, s)
 }
 
 func timeoutOf(t *plugins.ResourceType, s apply.Step) time.Duration {

@@ -113,7 +113,8 @@ func (p *Project) take(f finding) {
 	p.recorded.SetResource(f.resource)
 }
 
-// settle writes the findings down, at the beginning of an apply.
+// settle writes the findings down, and then what the configuration rearranges,
+// at the beginning of an apply.
 func (r *run) settle() hcl.Diagnostics {
 	for _, f := range r.p.findings {
 		if f.resource != nil {
@@ -125,6 +126,11 @@ func (r *run) settle() hcl.Diagnostics {
 		}
 		err := r.session.Result(state.Result{Address: f.intent.Address, Attempt: f.intent.Attempt, Resource: f.resource})
 		if err != nil {
+			return hcl.Diagnostics{stateDiagnostic(err)}
+		}
+	}
+	for i := range r.p.edits {
+		if err := r.p.edits[i].in(r.session); err != nil {
 			return hcl.Diagnostics{stateDiagnostic(err)}
 		}
 	}

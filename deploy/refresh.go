@@ -170,6 +170,9 @@ func (p *Project) operation(a addr.Instance, attempt string) plugins.Operation {
 	if d := p.recorded.Deployment(a.Deployment); d != nil {
 		op.UUID = d.UUID
 	}
+	if uuid := p.strays[attempt]; uuid != "" {
+		op.UUID = uuid
+	}
 	return op
 }
 

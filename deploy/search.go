@@ -118,7 +118,7 @@ func (q *question) missing() time.Duration {
 
 func (q *question) find(intent *state.Intent) *plugins.Found {
 	i := slices.IndexFunc(q.found, func(f plugins.Found) bool {
-		return f.Attempt == intent.Attempt && f.Type == intent.Address.Type && f.Address == intent.Address.String()
+		return f.Attempt == intent.Attempt && f.Type == intent.Address.Type // the address may have changed since
 	})
 	if i < 0 {
 		return nil

@@ -1,0 +1,133 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/state"
+)
+
+// Move gives what stands at one address another one, and returns what moved
+// where.
+func Move(ctx context.Context, store *state.Store, from, to addr.Instance) (moved [][2]addr.Instance, err error) {
+	err = EditState(ctx, store, func(s *state.State) ([]edit, error) {
+		var edits []edit
+		edits, moved, err = moveTo(s, from, to)
+		if err == nil && len(moved) == 0 {
+			err = fmt.Errorf("%s: %w", from, ErrNothingThere)
+		}
+		return edits, err
+	})
+	return moved, err
+}
+
+// Forget takes objects out of the state and leaves them where they are. It
+// returns what was forgotten.
+func Forget(ctx context.Context, store *state.Store, list []addr.Instance) (forgotten []addr.Instance, err error) {
+	err = EditState(ctx, store, func(s *state.State) ([]edit, error) {
+		var all []edit
+		for _, what := range list {
+			edits := forget(s, what)
+			if len(edits) == 0 {
+				return nil, fmt.Errorf("%s: %w", what, ErrNothingThere)
+			}
+			for i := range edits {
+				forgotten = append(forgotten, edits[i].at)
+			}
+			all = append(all, edits...)
+		}
+		return all, nil
+	})
+	return forgotten, err
+}
+
+// Taint marks objects to be replaced by the next apply, or takes that back.
+func Taint(ctx context.Context, store *state.Store, list []addr.Instance, taint bool) error {
+	return EditState(ctx, store, func(s *state.State) ([]edit, error) {
+		var all []edit
+		for _, a := range list {
+			r := s.Resource(a)
+			switch {
+			case r == nil || !r.Exists():
+				return nil, fmt.Errorf("%s: %w", a, ErrNothingThere)
+			case r.Status == state.HalfMade && taint:
+				return nil, fmt.Errorf("%s is half made; the next apply replaces it in any case", a)
+			case r.Status == state.HalfMade:
+				return nil, fmt.Errorf("%s is half made, which nothing but another one mends", a)
+			case taint == (r.Status == state.Tainted):
+				continue
+			}
+			c := r.Copy()
+			c.Status = state.Ready
+			if taint {
+				c.Status = state.Tainted
+			}
+			all = append(all, edit{at: a, resource: c})
+		}
+		return all, nil
+	})
+}
+
+// ReplaceProvider makes objects belong to another provider configuration, and
+// returns how many did.
+func ReplaceProvider(ctx context.Context, store *state.Store, from, to string) (n int, err error) {
+	err = EditState(ctx, store, func(s *state.State) ([]edit, error) {
+		var all []edit
+		for _, d := range s.Deployments() {
+			was, ok := d.Providers[from]
+			if !ok {
+				continue
+			}
+			record := d.Copy()
+			delete(record.Providers, from)
+			if _, both := record.Providers[to]; !both {
+				record.Providers[to] = was
+			}
+			for _, r := range s.ResourcesOf(d.Name) {
+				c := r.Copy()
+				changed := c.Provider == from
+				if changed {
+					c.Provider = to
+				}
+				for i := range c.Deposed {
+					if c.Deposed[i].Provider == from {
+						c.Deposed[i].Provider, changed = to, true
+					}
+				}
+				if changed {
+					n++
+					all = append(all, edit{at: r.Address, resource: c, record: record})
+				}
+			}
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("no object in the state was made through the provider configuration %q", from)
+		}
+		return all, nil
+	})
+	return n, err
+}
+
+// Push replaces the state's content by another state's. Both must be of one
+// lineage, unless forced.
+func Push(ctx context.Context, store *state.Store, other *state.State, force bool) error {
+	if err := other.Verify(); err != nil {
+		return err
+	}
+	return EditState(ctx, store, func(s *state.State) ([]edit, error) {
+		if other.Lineage != s.Lineage && !force {
+			return nil, fmt.Errorf("the pushed state has the lineage %s, and the one here %s: they describe different things; -force replaces it all the same", other.Lineage, s.Lineage)
+		}
+		var all []edit
+		for _, r := range s.Resources() {
+			if other.Resource(r.Address) == nil {
+				all = append(all, edit{at: r.Address})
+			}
+		}
+		for _, r := range other.Resources() {
+			all = append(all, edit{at: r.Address, resource: r, record: other.Deployment(r.Address.Deployment)})
+		}
+		return all, nil
+	}, other.Names()...)
+}
