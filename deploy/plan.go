@@ -195,6 +195,9 @@ func (p *Planned) IsNode(a addr.Instance) bool {
 			}
 		}
 	}
+	if p.base == nil {
+		return false
+	}
 	recorded := p.base.Deployment(a.Deployment)
 	return recorded != nil && slices.ContainsFunc(recorded.Nodes, func(n state.Node) bool { return n.Resource == a })
 }
@@ -203,22 +206,29 @@ func (p *Planned) IsNode(a addr.Instance) bool {
 // configuration, or by the type's schema.
 func (p *Planned) Shown(c *plan.Change) (before, after cty.Value) {
 	paths := slices.Clone(c.Marks)
+	if p.p == nil { // a plan that no project made
+		return markPaths(c.Before, paths), markPaths(c.After, paths)
+	}
 	if offer, pd := p.p.providers.schema(context.Background(), c.Provider); !pd.HasErrors() && offer.Resources[c.Type] != nil {
 		for _, path := range sensitivePaths(&offer.Resources[c.Type].Block) {
 			paths = append(paths, cty.PathValueMarks{Path: path, Marks: cty.NewValueMarks(marks.Sensitive)})
 		}
 	}
-	mark := func(v cty.Value) cty.Value {
-		if v == cty.NilVal || v.IsNull() {
-			return v
-		}
-		return v.MarkWithPaths(paths)
+	return markPaths(c.Before, paths), markPaths(c.After, paths)
+}
+
+func markPaths(v cty.Value, paths []cty.PathValueMarks) cty.Value {
+	if v == cty.NilVal || v.IsNull() {
+		return v
 	}
-	return mark(c.Before), mark(c.After)
+	return v.MarkWithPaths(paths)
 }
 
 // Place says where a recorded deployment is, for people.
 func (p *Planned) Place(d addr.Deployment) string {
+	if p.base == nil {
+		return ""
+	}
 	recorded := p.base.Deployment(d)
 	if recorded == nil {
 		return ""

@@ -58,7 +58,7 @@ func writeSource(w io.Writer, s style, d *hcl.Diagnostic, files map[string]*hcl.
 	}
 	fmt.Fprintf(w, "  %4d: %s\n", r.Start.Line, strings.ReplaceAll(shown, "\t", " "))
 	if !s.color && end > start {
-		fmt.Fprintf(w, "  %4s  %s%s\n", "", strings.Repeat(" ", start), strings.Repeat("^", end-start))
+		fmt.Fprintf(w, "  %4s  %s%s\n", "", strings.Repeat(" ", cells(string(runes[:start]))), strings.Repeat("^", cells(string(runes[start:end]))))
 	}
 }
 
@@ -80,20 +80,21 @@ func sourceLine(src []byte, number int) string {
 // wrap breaks text into lines of at most width characters. Lines that are
 // indented are shown as they are.
 func wrap(text string, width int) []string {
-	if strings.HasPrefix(text, " ") || len(text) <= width {
+	if strings.HasPrefix(text, " ") || cells(text) <= width {
 		return []string{text}
 	}
 	var lines []string
-	var line strings.Builder
+	line := ""
 	for _, word := range strings.Fields(text) {
-		if line.Len() > 0 && line.Len()+1+len(word) > width {
-			lines = append(lines, line.String())
-			line.Reset()
+		switch {
+		case line == "":
+			line = word
+		case cells(line)+1+cells(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
 		}
-		if line.Len() > 0 {
-			line.WriteByte(' ')
-		}
-		line.WriteString(word)
 	}
-	return append(lines, line.String())
+	return append(lines, line)
 }

@@ -102,8 +102,8 @@ func (h *Human) drawStatus(now time.Time) {
 	if text == "" {
 		return
 	}
-	if w := h.o.Width; w > 4 && len(text) > w-2 {
-		text = text[:w-5] + "..."
+	if w := h.o.Width; w > 4 {
+		text = cut(text, w-2)
 	}
 	fmt.Fprint(h.o.Out, h.dim(text))
 	h.live = true
@@ -266,6 +266,8 @@ func (h *Human) Applied(a *deploy.Applied) {
 		word = "Destroy complete."
 	}
 	switch {
+	case a.GaveUp:
+		word = h.yellow("Interrupted.") + " What was under way was given up; the next command finds out what became of it."
 	case a.Interrupted:
 		word = h.yellow("Interrupted.") + " What was running was finished and saved; the same command goes on from here."
 	case a.Failed:
@@ -280,7 +282,7 @@ func (h *Human) Applied(a *deploy.Applied) {
 	fmt.Fprintf(h.o.Out, "\n%s\n", h.bold("Outputs:"))
 	for _, o := range a.Outputs {
 		name := o.Name
-		if a.Several() {
+		if a.Several() && !o.Deployment.IsTop() {
 			name += " (" + o.Deployment.String() + ")"
 		}
 		fmt.Fprintf(h.o.Out, "  %s = %s\n", name, outputText(o.After, o.Sensitive))

@@ -1,8 +1,10 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,10 +136,10 @@ func (j *JSON) Flush() {}
 
 // Nix passes on builds and downloads.
 func (j *JSON) Nix(d addr.Deployment, e nix.Event) {
-	if e.Kind == nix.EventEvaluating || e.Kind == nix.EventLog {
+	if e.Kind == nix.EventEvaluating || e.Kind == nix.EventLog || e.Name == "" && e.Text == "" && e.Expected == 0 {
 		return
 	}
-	j.emit(message{Type: "nix_progress", Message: fmt.Sprintf("nix: %s %s", e.Kind, e.Name),
+	j.emit(message{Type: "nix_progress", Message: strings.TrimSpace(fmt.Sprintf("nix: %s %s", e.Kind, cmp.Or(e.Name, e.Text))),
 		Nix: &nixJSON{d.String(), string(e.Kind), e.Name, e.Done, e.Expected, e.Text}})
 }
 

@@ -20,6 +20,7 @@ type planWriter struct {
 	style
 	verbose bool
 	p       *deploy.Planned
+	wide    int // column's answer; 0: not asked for yet
 }
 
 func (v *planWriter) write() {
@@ -178,7 +179,7 @@ func sizes(s deploy.Sizes) string {
 		return Bytes(s.New)
 	case s.New < 0:
 		return Bytes(s.Old) + " -> size known after build"
-	case s.Old == s.New:
+	case Bytes(s.Old) == Bytes(s.New):
 		return Bytes(s.New)
 	}
 	return Bytes(s.Old) + " -> " + Bytes(s.New)
@@ -217,6 +218,26 @@ func symbol(a plan.Action, createFirst bool) string {
 	return " "
 }
 
+// column is where the remarks begin: behind most names, so that one long name
+// does not push all the others' remarks away.
+func (v *planWriter) column() int {
+	const least, most = 20, 36
+	if v.wide > 0 {
+		return v.wide
+	}
+	v.wide = least
+	for i := range v.p.Plan.Changes {
+		c := &v.p.Plan.Changes[i]
+		if c.Action == plan.NoOp {
+			continue
+		}
+		if n := cells(v.p.Display(c.Addr)); n > v.wide && n <= most {
+			v.wide = n
+		}
+	}
+	return v.wide
+}
+
 func (v *planWriter) line(sym, what, text string) {
 	padded := fmt.Sprintf("%3s", sym)
 	switch sym {
@@ -227,25 +248,23 @@ func (v *planWriter) line(sym, what, text string) {
 	default:
 		padded = v.yellow(padded)
 	}
-	if pad := 20 - len(what); pad > 0 && text != "" {
-		what += strings.Repeat(" ", pad)
+	if text != "" {
+		what = fill(what, v.column()) + " " + text
 	}
-	fmt.Fprintf(v.w, "%s %s %s\n", padded, what, text)
+	fmt.Fprintf(v.w, "%s %s\n", padded, what)
 }
 
 func (v *planWriter) change(d *deploy.Deployment, c *plan.Change) {
-	what := c.Addr.String()
-	text := v.reason(c)
-	if key, ok := c.Addr.Key.Text(); ok && !c.Addr.Deployment.IsTop() {
-		what = c.Addr.Type + " " + key
-		if n := node(d, c.Addr); n != nil {
-			what = "node " + n.Name
-			text = strings.TrimSpace(v.nodeReason(d, n, c) + " " + v.address(n, c))
-		} else if v.p.IsNode(c.Addr) {
-			what = "node " + key
+	what, text := v.p.Display(c.Addr), v.reason(c)
+	if n := node(d, c.Addr); n != nil {
+		text = v.nodeReason(d, n, c)
+		if a := v.address(n, c); a != "" && text != "" {
+			text += ", " + a
+		} else {
+			text += a
 		}
 	}
-	v.line(symbol(c.Action, c.CreateBeforeDestroy), what, strings.TrimSpace(text))
+	v.line(symbol(c.Action, c.CreateBeforeDestroy), what, text)
 	if v.verbose || (c.Addr.Deployment.IsTop() && c.Action != plan.Delete) {
 		v.attributes(c)
 	}
@@ -324,7 +343,9 @@ func (v *planWriter) attributes(c *plan.Change) {
 	shown.Before, shown.After = v.p.Shown(c)
 	for _, l := range attributeLines(&shown) {
 		text := l.after
-		if l.before != "" {
+		if l.before != "" && l.before == l.after {
+			text += ", another value" // both are shown as what they are: sensitive
+		} else if l.before != "" {
 			text = l.before + " -> " + l.after
 		}
 		if l.forces {
