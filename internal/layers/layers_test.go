@@ -130,6 +130,7 @@ var foreign = []struct {
 	{"github.com/hashicorp/go-plugin", []string{"plugins/host", "plugins/sdk", "plugins/wire"}, "the rest of nxc sees a Go interface"},
 	{"google.golang.org/grpc", []string{"plugins/host", "plugins/sdk", "plugins/proto", "plugins/wire"}, "the rest of nxc sees a Go interface"},
 	{"github.com/moby/moby/client", []string{"providers/docker"}, "only the docker provider speaks to an engine"},
+	{"github.com/containers/gvisor-tap-vsock", []string{"providers/qemu"}, "only the qemu provider has a network of its own"},
 	{"github.com/compose-spec/compose-go", []string{"providers/docker"}, "only the docker provider speaks Compose"},
 }
 
@@ -147,6 +148,15 @@ var clients = map[string][]string{
 		"github.com/opencontainers",
 	},
 	"null": nil,
+	"qemu": {
+		"github.com/containers/gvisor-tap-vsock",
+		"github.com/digitalocean/go-qemu",
+		"github.com/pkg/sftp",
+		"github.com/sirupsen/logrus", // how gvisor-tap-vsock logs
+		"github.com/u-root/u-root",
+		"golang.org/x/crypto/ssh",
+		"gvisor.dev/gvisor",
+	},
 }
 
 // everyProvider is what each of them may use.
