@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/nixos-compose/nxc/command/view"
@@ -110,6 +111,11 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 		p.view.Diagnostics(diags)
 		if applied != nil {
 			p.view.Applied(applied)
+		}
+		if pinned, err := f.plugins.pin(hard, p.Started()); err != nil {
+			return p.fail("The plugins could not be pinned", err)
+		} else if len(pinned) > 0 {
+			p.view.Note("Pinned in .nxc.lock.hcl: " + strings.Join(pinned, ", ") + ". Commit it with the configuration.")
 		}
 		switch {
 		case applied != nil && applied.Interrupted:

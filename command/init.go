@@ -16,7 +16,7 @@ import (
 
 func initCommand(env *Env) *command {
 	var template string
-	var list bool
+	var list, upgrade bool
 	return &command{
 		synopsis: "Write a first configuration",
 		usage:    "[-template NAME] [FOLDER]",
@@ -27,12 +27,17 @@ one by default), ready for nxc plan. It overwrites nothing.
 Examples:
   nxc init                          the smallest example
   nxc init -template webserver demo
-  nxc init -list`,
+  nxc init -list
+  nxc init -upgrade                 accept plugins that were changed`,
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&template, "template", "basic", "write the example called `NAME`")
 			fs.BoolVar(&list, "list", false, "list the examples")
+			fs.BoolVar(&upgrade, "upgrade", false, "pin the plugins of third parties that .nxc.lock.hcl names as they\nare now, after they were changed on purpose")
 		},
-		run: func(_ context.Context, args []string) int {
+		run: func(ctx context.Context, args []string) int {
+			if upgrade {
+				return upgradePins(ctx, env)
+			}
 			if list {
 				for _, e := range examples.All() {
 					fmt.Fprintf(env.Stdout, "%-12s %s\n", e.Name, e.About)
@@ -63,6 +68,20 @@ Examples:
 			return exitOK
 		},
 	}
+}
+
+// upgradePins accepts the plugins as they are now.
+func upgradePins(ctx context.Context, env *Env) int {
+	names, err := newPlugins(env, xdg(env, "XDG_CACHE_HOME", ".cache"), logger(env)).repin(ctx)
+	if err != nil {
+		return printError(env, "init", err)
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(env.Stdout, "Nothing is pinned here: the providers that come with nxc need no pin.")
+		return exitOK
+	}
+	fmt.Fprintf(env.Stdout, "Pinned in .nxc.lock.hcl: %s.\n", strings.Join(names, ", "))
+	return exitOK
 }
 
 // writeExample copies an example's files into a folder, unless one of them is

@@ -41,6 +41,8 @@ type installed struct {
 	cache  string
 	logger *slog.Logger
 	found  map[string]string // third parties': name to path
+
+	unpinned []string // third parties' that were asked for and are not pinned
 }
 
 var _ deploy.Plugins = (*installed)(nil)
@@ -98,7 +100,7 @@ func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 	o := host.Options{Name: name, Logger: p.logger, Cache: p.cache}
 	if providers.Builtin()[name] == nil {
 		o.Path = p.found[name]
-		return o, nil
+		return o, p.pinned(&o)
 	}
 	self, err := p.env.Executable()
 	if err != nil {

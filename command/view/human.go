@@ -332,6 +332,8 @@ func verb(op apply.Operation) string {
 		return "Creating"
 	case apply.Update:
 		return "Changing"
+	case apply.Read:
+		return "Reading"
 	default:
 		return "Destroying"
 	}
@@ -343,6 +345,8 @@ func past(op apply.Operation) string {
 		return "created"
 	case apply.Update:
 		return "changed"
+	case apply.Read:
+		return "read"
 	default:
 		return "destroyed"
 	}
