@@ -40,7 +40,7 @@ func (a *Applied) Several() bool {
 func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (*Applied, hcl.Diagnostics) {
 	if !planned.HasChanges() && !p.recordsDiffer(planned) {
 		for _, d := range planned.Deployments {
-			p.keepFiles(d, len(d.Nodes) > 0)
+			p.keepFiles(p.recorded.Deployment(d.Name), d)
 		}
 		return &Applied{Destroy: planned.Destroy, Outputs: present(planned.Outputs)}, nil
 	}
@@ -52,7 +52,7 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		return nil, diags
 	}
 	touched := p.touched(planned)
-	session, err := p.Store.Begin(ctx, state.BeginOptions{Change: touched})
+	session, err := p.Store.Begin(ctx, state.BeginOptions{Change: touched, Read: p.readOnly(planned, touched)})
 	if err != nil {
 		return nil, hcl.Diagnostics{stateDiagnostic(err)}
 	}
@@ -144,6 +144,26 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 	for _, d := range p.recorded.Names() {
 		if p.selected(d) {
 			add(d)
+		}
+	}
+	slices.SortFunc(list, addr.Deployment.Compare)
+	return list
+}
+
+// readOnly lists the deployments that the plan refers to and does not touch:
+// they must not change while it is applied.
+func (p *Project) readOnly(planned *Planned, touched []addr.Deployment) []addr.Deployment {
+	if planned.source == nil {
+		return nil
+	}
+	var list []addr.Deployment
+	for _, level := range planned.source.levels {
+		for _, block := range level {
+			for _, on := range p.Config.Dependencies(block) {
+				if !on.Data && !slices.Contains(touched, on.Deployment) && !slices.Contains(list, on.Deployment) {
+					list = append(list, on.Deployment)
+				}
+			}
 		}
 	}
 	slices.SortFunc(list, addr.Deployment.Compare)
