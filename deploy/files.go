@@ -11,16 +11,17 @@ import (
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/internal/atomicfile"
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // The files that a flavour contributes lie under .nxc/files, a folder a
-// deployment: the deployment as it runs, in the form of another tool. The
-// folder's name is the deployment's in the letters that most tools allow for a
-// project, because some take a project's name from its folder.
+// deployment: the deployment as it runs, in the form of another tool. Some
+// tools take a project's name from its folder, so the folder's name is one that
+// no other deployment has: COMPOSITION-FLAVOUR-UUID, of the uuid eight letters.
 
-// FilesFolder is where a deployment's files are kept while it runs.
-func (p *Project) FilesFolder(d addr.Deployment) string {
-	return filepath.Join(p.Store.Folder(), "files", folderName(d))
+// filesFolder is where a deployment's files are kept while it runs.
+func (p *Project) filesFolder(record *state.Deployment) string {
+	return filepath.Join(p.Store.Folder(), "files", folderName(record.Name)+"-"+record.UUID[:min(8, len(record.UUID))])
 }
 
 // folderName is a deployment's name as one part of a path.
@@ -30,12 +31,15 @@ func folderName(d addr.Deployment) string {
 
 // keepFiles brings .nxc/files up to date with a deployment: its files, or none
 // when nothing of it runs. They are for people, so a failure stops nothing.
-func (p *Project) keepFiles(d *Deployment, runs bool) {
+func (p *Project) keepFiles(record *state.Deployment, d *Deployment) {
+	if record == nil {
+		return
+	}
 	var files []plugins.ExpandedFile
-	if runs && d.expansion != nil {
+	if len(record.Nodes) > 0 && d.expansion != nil {
 		files = d.expansion.Files
 	}
-	folder := p.FilesFolder(d.Name)
+	folder := p.filesFolder(record)
 	written, err := writeFiles(folder, files)
 	if err == nil {
 		err = removeOthers(folder, written)
@@ -46,9 +50,9 @@ func (p *Project) keepFiles(d *Deployment, runs bool) {
 }
 
 // dropFiles removes a deployment's files: nothing of it runs any more.
-func (p *Project) dropFiles(d addr.Deployment) {
-	if err := os.RemoveAll(p.FilesFolder(d)); err != nil {
-		p.o.Logger.Warn("files not removed", "folder", p.FilesFolder(d), "err", err)
+func (p *Project) dropFiles(record *state.Deployment) {
+	if err := os.RemoveAll(p.filesFolder(record)); err != nil {
+		p.o.Logger.Warn("files not removed", "folder", p.filesFolder(record), "err", err)
 	}
 }
 

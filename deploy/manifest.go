@@ -59,7 +59,7 @@ func (p *Project) prune(record *state.Deployment, d *Deployment) {
 		if err := os.RemoveAll(folder); err != nil {
 			p.o.Logger.Warn("roots not removed", "folder", folder, "err", err)
 		}
-		p.dropFiles(record.Name)
+		p.dropFiles(record)
 		return
 	}
 	var keep []string
@@ -67,7 +67,7 @@ func (p *Project) prune(record *state.Deployment, d *Deployment) {
 		keep = append(keep, n.System)
 	}
 	if d != nil {
-		p.keepFiles(d, true)
+		p.keepFiles(record, d)
 		for _, name := range sortedKeys(d.Evaluation.Artifacts) {
 			keep = append(keep, d.Evaluation.Artifacts[name].Path)
 		}

@@ -52,7 +52,10 @@ func marks(op sdk.Operation, typ, name string, own map[string]string, object any
 	labels[labelObject] = string(asked)
 	kind := composeKind(typ)
 	if project := composeProject(op.Deployment); project != "" && kind != "" {
-		labels["com.docker.compose.project"] = project
+		// Deployments of one name may run side by side, and Compose must not mix
+		// them up. It takes a project's name from its folder, and nxc keeps the
+		// Compose file in one of this name.
+		labels["com.docker.compose.project"] = project + "-" + op.UUID[:min(8, len(op.UUID))]
 		labels["com.docker.compose."+kind] = name
 		labels["com.docker.compose.version"] = "2.0.0"
 		if kind == "service" {
