@@ -5,6 +5,7 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/docker"
 	"github.com/nixos-compose/nxc/providers/null"
+	"github.com/nixos-compose/nxc/providers/qemu"
 )
 
 // Builtin returns the providers that come with nxc, by name.
@@ -12,5 +13,6 @@ func Builtin() map[string]func() sdk.Provider {
 	return map[string]func() sdk.Provider{
 		"docker": docker.Provider,
 		"null":   null.Provider,
+		"qemu":   qemu.Provider,
 	}
 }

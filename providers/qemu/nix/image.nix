@@ -18,7 +18,7 @@ let
     names);
 
   # A static shell with the usual programs.
-  busybox = if pkgs ? pkgsStatic then pkgs.pkgsStatic.busybox else pkgs.host.busybox;
+  busybox = if pkgs ? pkgsStatic then pkgs.pkgsStatic.busybox else pkgs.standin.busybox;
 
   # The wanted modules of one kernel with those that they need, uncompressed.
   modulesOf = role:

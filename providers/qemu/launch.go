@@ -1,0 +1,185 @@
+package qemu
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/providers/qemu/lan"
+)
+
+// uuidOf is the -uuid of a machine, by which its process is known.
+func uuidOf(id string) string {
+	sum := sha256.Sum256([]byte("nxc machine " + id))
+	h := hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:32])
+}
+
+// start starts a machine and waits until it answers.
+func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) error {
+	release, err := m.reserve(have)
+	if err != nil {
+		return err
+	}
+	defer release()
+	op.Phase("starting the machine (" + have.Accelerator + ")")
+	if err := m.plugIn(ctx, have); err != nil {
+		return err
+	}
+	if err := m.launch(ctx, have); err != nil {
+		return err
+	}
+	have.Running = true
+	return m.awaitReady(ctx, op, have)
+}
+
+// launch starts QEMU and waits until it answers its control socket.
+func (m machines) launch(ctx context.Context, have *Machine) error {
+	program, err := findProgram(m.program)
+	if err != nil {
+		return err
+	}
+	dir := m.folderOf(kindMachine, have.ID)
+	initrd, err := assemble(dir, have.Initrd)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(initrd) // QEMU has it open by then
+	if err := m.prepareDisks(ctx, dir, have); err != nil {
+		return err
+	}
+	arguments, err := m.arguments(have, dir, initrd)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(dir, qemuLog), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(program, arguments...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	if err := sdk.Detach(cmd); err != nil {
+		return err
+	}
+	return m.awaitQEMU(ctx, have)
+}
+
+// assemble writes the initrd with the machine's context behind it. The kernel
+// reads a second archive only at a multiple of four.
+func assemble(dir, base string) (string, error) {
+	from, err := os.Open(base)
+	if err != nil {
+		return "", sdk.AttributeError("initrd", "The initrd cannot be read", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
+	}
+	defer from.Close()
+	path := filepath.Join(dir, initrdFile)
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	size, err := io.Copy(to, from)
+	if err == nil && size%4 != 0 {
+		_, err = to.Write(make([]byte, 4-size%4))
+	}
+	if err == nil {
+		err = appendContext(to, dir)
+	}
+	if err = errors.Join(err, to.Close()); err != nil {
+		os.Remove(path)
+		return "", fmt.Errorf("write the machine's initrd: %w", err)
+	}
+	return path, nil
+}
+
+// arguments is QEMU's command line.
+func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error) {
+	memory, err := memoryBytes(have.Memory)
+	if err != nil {
+		return nil, err
+	}
+	control, err := m.socket(have.ID, "q")
+	if err != nil {
+		return nil, err
+	}
+	serial, err := m.socket(have.ID, "s")
+	if err != nil {
+		return nil, err
+	}
+	machine := have.MachineType
+	if machine == "" {
+		machine = "q35"
+		if processor() == "aarch64" {
+			machine = "virt"
+		}
+	}
+	cpu := "max"
+	if have.Accelerator == "kvm" {
+		cpu = "host"
+	}
+	a := []string{
+		"-name", "guest=" + escape(have.Name) + ",debug-threads=off",
+		"-uuid", have.UUID,
+		"-machine", machine, "-accel", have.Accelerator, "-cpu", cpu,
+		"-m", fmt.Sprintf("%dK", memory>>10), "-smp", fmt.Sprint(max(have.VCPUs, 1)),
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + escape(control), "-mon", "chardev=qmp,mode=control",
+		"-chardev", "socket,id=serial,server=on,wait=off,path=" + escape(serial) + ",logfile=" + escape(filepath.Join(dir, serialFile)) + ",logappend=off",
+		"-serial", "chardev:serial",
+		"-device", "virtio-rng-pci",
+		"-kernel", have.Kernel, "-initrd", initrd, "-append", commandLine(have),
+	}
+	for i, nic := range have.interfaces() {
+		address, err := netip.ParseAddr(nic.IP)
+		if err != nil {
+			return nil, fmt.Errorf("address of interface %d: %w", i, err)
+		}
+		socket, err := m.socket(have.ID, fmt.Sprint(i))
+		if err != nil {
+			return nil, err
+		}
+		a = append(a,
+			"-netdev", fmt.Sprintf("stream,id=net%d,server=on,addr.type=unix,addr.path=%s", i, escape(socket)),
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,romfile=", i, lan.MAC(address)))
+	}
+	a = append(a, driveArguments(have, dir)...)
+	for i, s := range have.Shares {
+		a = append(a, "-virtfs", fmt.Sprintf("local,id=share%d,path=%s,mount_tag=%s,security_model=none,readonly=%s,multidevs=remap",
+			i, escape(s.Source), escape(s.Tag), onOff(s.ReadOnly)))
+	}
+	return append(a, have.Arguments...), nil
+}
+
+// commandLine is the kernel's: what the machine asks for, and the console that
+// nxc reads.
+func commandLine(have *Machine) string {
+	console := "ttyS0"
+	if processor() == "aarch64" {
+		console = "ttyAMA0"
+	}
+	// One processor that is emulated gains nothing from these mitigations.
+	params := []string{"console=" + console, "net.ifnames=0"}
+	if have.Accelerator == "tcg" {
+		params = append(params, "mitigations=off", "tsc=reliable", "no_timer_check")
+	}
+	return strings.Join(append(params, have.KernelParams...), " ")
+}
+
+// escape writes a value into one of QEMU's lists, where a comma separates.
+func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}

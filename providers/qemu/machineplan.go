@@ -1,0 +1,83 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Plan says early what is already certain: how the machine will run, its
+// address, the ports that it takes, and that it is to run.
+func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sdk.Planned[Machine]) error {
+	v := &p.Value
+	v.Running = true
+	p.SetKnown("running")
+	if v.Accelerator == "" {
+		v.Accelerator = m.accelerator
+	}
+	p.SetKnown("accelerator")
+	if !p.Unknown("ip") {
+		v.Address = v.IP
+		p.SetKnown("address")
+	}
+	if !p.Unknown("forward") {
+		v.Taken = []string{}
+		for _, f := range v.Forwards {
+			v.Taken = append(v.Taken, f.claim())
+		}
+		p.SetKnown("taken")
+	}
+	if prior != nil && prior.System == "" && (p.Unknown("initrd") || prior.Initrd != v.Initrd) {
+		p.Replace("initrd", "its initrd changed")
+	}
+	return nil
+}
+
+// Validate checks what the schema cannot say.
+func (m machines) Validate(_ context.Context, config Machine) plugins.Diagnostics {
+	var d plugins.Diagnostics
+	note := func(err error) {
+		var more plugins.Diagnostics
+		if errors.As(err, &more) {
+			d = append(d, more...)
+		}
+	}
+	if config.Memory != "" {
+		_, err := memoryBytes(config.Memory)
+		note(err)
+	}
+	if config.VCPUs < 0 || config.VCPUs > 512 {
+		note(sdk.AttributeError("vcpus", fmt.Sprintf("A machine cannot have %d processors", config.VCPUs), "Give a number from 1 on."))
+	}
+	if a := config.Accelerator; a != "" && a != "kvm" && a != "tcg" {
+		note(sdk.AttributeError("accelerator", fmt.Sprintf("There is no accelerator %q", a), "It is kvm, tcg, or left out."))
+	}
+	if config.IP != "" {
+		if a, err := netip.ParseAddr(config.IP); err != nil || !a.Is4() {
+			note(sdk.AttributeError("ip", fmt.Sprintf("%q is not an IPv4 address", config.IP), "Write it as 10.97.0.2."))
+		}
+	}
+	for i, f := range config.Forwards {
+		for _, port := range []int64{f.Host, f.Port} {
+			if port < 0 || port > 65535 {
+				note(sdk.AttributeError(fmt.Sprintf("forward[%d]", i), fmt.Sprintf("There is no port %d", port), "Ports go from 1 to 65535."))
+			}
+		}
+	}
+	for i, n := range config.NICs {
+		if _, err := netip.ParseAddr(n.IP); n.IP != "" && err != nil {
+			note(sdk.AttributeError(fmt.Sprintf("nic[%d].ip", i), fmt.Sprintf("%q is not an address", n.IP), "Write it as 10.98.0.2."))
+		}
+	}
+	for i, s := range config.Shares {
+		if s.Source != "" && !strings.HasPrefix(s.Source, "/") {
+			note(sdk.AttributeError(fmt.Sprintf("share[%d].source", i), "A share needs an absolute path", fmt.Sprintf("%q names no folder of this machine.", s.Source)))
+		}
+	}
+	return d
+}

@@ -1,0 +1,74 @@
+package qemu
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// memoryBytes reads a size such as 512M.
+func memoryBytes(text string) (int64, error) {
+	units := map[string]int64{"": 1 << 20, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+	upper := strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(text)), "B")
+	upper = strings.TrimSuffix(upper, "I")
+	digits := strings.TrimRight(upper, "KMGT")
+	unit, known := units[upper[len(digits):]]
+	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 40)
+	if err != nil || !known || n <= 0 {
+		return 0, sdk.AttributeError("memory", fmt.Sprintf("%q is not a size of memory", text), "Write it as 512M or 2G.")
+	}
+	return n * unit, nil
+}
+
+// inMegabytes is how a person reads a size.
+func inMegabytes(bytes int64) string {
+	if bytes >= 10<<30 {
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+// availableMemory is what the kernel thinks that programs can still get; 0
+// when it does not say.
+func availableMemory() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 2 && fields[0] == "MemAvailable:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kilobytes << 10
+		}
+	}
+	return 0
+}
+
+// reserve takes memory for a machine that is about to start, until release is
+// called; by then the kernel counts what it really uses.
+func (h *host) reserve(have *Machine) (release func(), err error) {
+	wanted, err := memoryBytes(have.Memory)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	available := availableMemory()
+	if available > 0 && h.starting+wanted > available {
+		return nil, sdk.AttributeError("memory", fmt.Sprintf("There is too little memory to start %s", have.Name),
+			fmt.Sprintf("It is to have %s, machines that start with it have %s, and %s are available. Give machines less memory, start fewer, or end other programs.",
+				inMegabytes(wanted), inMegabytes(h.starting), inMegabytes(available)))
+	}
+	h.starting += wanted
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.starting -= wanted
+	}, nil
+}

@@ -1,0 +1,13 @@
+# The Nix half of the flavour "vm": machines find the store outside. A kernel
+# that knows 9p shares this machine's own store; the embedded stand-in's does
+# not, and gets an image of the systems, which all machines share read-only.
+let
+  storeOf = { pkgs, ... }: if pkgs ? host then "image" else "9p";
+in
+{
+  modules = [ ./module.nix ];
+
+  artifacts = context: import ./image.nix (context // { store = storeOf context; });
+
+  extra = context: import ./extra.nix context // { store = storeOf context; };
+}

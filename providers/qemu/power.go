@@ -1,0 +1,95 @@
+package qemu
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// stopTimeout is how long a machine may take to power down.
+const stopTimeout = 40 * time.Second
+
+// Power starts, stops, crashes, resets, pauses and unpauses a machine.
+func (m machines) Power(ctx context.Context, op sdk.Operation, have *Machine, a plugins.PowerAction) error {
+	there, err := exists[Machine](op, m.folderOf(kindMachine, have.ID))
+	if err != nil {
+		return err
+	}
+	if !there {
+		return sdk.Error(have.Name+" is gone", "Its folder was removed outside nxc. Create it again with nxc apply.")
+	}
+	runs := m.runs(ctx, have)
+	switch a {
+	case plugins.PowerStart:
+		if runs {
+			return nil
+		}
+		return m.start(ctx, op, have)
+	case plugins.PowerStop:
+		if !runs {
+			return nil
+		}
+		return m.stop(ctx, op, have)
+	case plugins.PowerCrash:
+		return m.crash(ctx, have)
+	case plugins.PowerReset:
+		if !runs {
+			return m.start(ctx, op, have)
+		}
+		return m.reset(ctx, op, have)
+	case plugins.PowerPause, plugins.PowerUnpause:
+		command := map[plugins.PowerAction]string{plugins.PowerPause: "stop", plugins.PowerUnpause: "cont"}[a]
+		if err := m.tell(ctx, have, command); err != nil {
+			return fmt.Errorf("%s %s: %w", a, have.Name, err)
+		}
+		return nil
+	}
+	return sdk.Error(fmt.Sprintf("Machines know no %q", a), "They can be started, stopped, crashed, reset, paused and unpaused.")
+}
+
+// stop asks the system to power down, waits, and ends QEMU when it does not.
+func (m machines) stop(ctx context.Context, op sdk.Operation, have *Machine) error {
+	op.Phase("powering down")
+	_ = m.tell(ctx, have, "system_powerdown") // a system may ignore the button
+	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	if c, err := m.connect(asking, op, have); err == nil {
+		_, _ = run(asking, c, plugins.Process{Command: []string{"systemctl", "--no-block", "poweroff"}})
+		c.Close()
+	}
+	cancel()
+	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); {
+		if findProcess("-uuid", have.UUID) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s to power down: %w", have.Name, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	op.Log(fmt.Sprintf("%s did not power down within %s, and was ended", have.Name, stopTimeout))
+	return m.crash(ctx, have)
+}
+
+// crash ends QEMU at once, and waits until it is gone.
+func (m machines) crash(ctx context.Context, have *Machine) error {
+	return kill(ctx, findProcess("-uuid", have.UUID), "-uuid", have.UUID)
+}
+
+// reset presses the button, and waits until the machine is up again.
+func (m machines) reset(ctx context.Context, op sdk.Operation, have *Machine) error {
+	op.Phase("resetting the machine")
+	var offset int64
+	if log, err := os.Stat(filepath.Join(m.folderOf(kindMachine, have.ID), serialFile)); err == nil {
+		offset = log.Size()
+	}
+	if err := m.tell(ctx, have, "system_reset"); err != nil {
+		return fmt.Errorf("reset %s: %w", have.Name, err)
+	}
+	return m.awaitBoot(ctx, op, have, offset)
+}
