@@ -109,6 +109,7 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 			return p.interrupted()
 		}
 		p.view.Diagnostics(diags)
+		p.lastResort(env, diags)
 		if applied != nil {
 			p.view.Applied(applied)
 		}

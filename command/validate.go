@@ -70,5 +70,6 @@ func validateJSON(env *Env, diags hcl.Diagnostics, files map[string]*hcl.File) i
 // printError says what went wrong where no view is open.
 func printError(env *Env, name string, err error) int {
 	fmt.Fprintf(env.Stderr, "nxc %s: %v\n", name, err)
+	lastResort(env, err)
 	return exitError
 }

@@ -219,10 +219,12 @@ func (s *source) checkDeployment(ctx context.Context, d addr.Deployment) hcl.Dia
 // stateDiagnostic shows what the state has to say.
 func stateDiagnostic(err error) *hcl.Diagnostic {
 	var told interface{ Summary() string }
+	d := errorf("The state cannot be used", "%s", sentence(err))
 	if errors.As(err, &told) {
-		return errorf(told.Summary(), "%v", err)
+		d = errorf(told.Summary(), "%v", err)
 	}
-	return errorf("The state cannot be used", "%s", sentence(err))
+	d.Extra = err
+	return d
 }
 
 // sentence makes an error's text one.
