@@ -61,7 +61,14 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(dir, qemuLog), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	for _, file := range []string{qemuLog, serialFile} { // before QEMU makes them readable for all
+		f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	log, err := os.OpenFile(filepath.Join(dir, qemuLog), os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -71,7 +78,25 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err := sdk.Detach(cmd); err != nil {
 		return err
 	}
-	return m.awaitQEMU(ctx, have)
+	if err := m.awaitQEMU(ctx, have); err != nil {
+		return err
+	}
+	return m.closeSockets(have)
+}
+
+// closeSockets keeps others from a machine's sockets, which stand in a folder
+// that is closed to them, too.
+func (m machines) closeSockets(have *Machine) error {
+	for _, what := range sockets(have) {
+		path, err := m.socket(have.ID, what)
+		if err == nil {
+			err = os.Chmod(path, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // assemble writes the initrd with the machine's context behind it. The kernel
@@ -166,10 +191,11 @@ func commandLine(have *Machine) string {
 	if processor() == "aarch64" {
 		console = "ttyAMA0"
 	}
-	// One processor that is emulated gains nothing from these mitigations.
-	params := []string{"console=" + console, "net.ifnames=0"}
+	params := []string{"console=" + console, "net.ifnames=0", "systemd.gpt_auto=0", "systemd.show_status=yes"}
 	if have.Accelerator == "tcg" {
-		params = append(params, "mitigations=off", "tsc=reliable", "no_timer_check")
+		// An emulated processor has nothing to mitigate, and a console that is
+		// written to letter by letter is dear.
+		params = append(params, "mitigations=off", "tsc=reliable", "no_timer_check", "loglevel=4")
 	}
 	return strings.Join(append(params, have.KernelParams...), " ")
 }

@@ -181,6 +181,7 @@ func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) e
 			}
 		}
 	}
+	os.Remove(m.folders.Runtime) // when it was the last; a folder in use stays
 	return os.RemoveAll(dir)
 }
 

@@ -124,6 +124,7 @@ func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) e
 	if err := kill(ctx, findProcess(switchProgram, id), switchProgram, id); err != nil {
 		return err
 	}
+	os.Remove(n.folders.Runtime) // when it was the last; a folder in use stays
 	return os.RemoveAll(dir)
 }
 

@@ -17,6 +17,7 @@
     environment.etc.hosts.enable = lib.mkForce false;
 
     services.openssh.enable = lib.mkForce true;
+    services.openssh.startWhenNeeded = lib.mkForce false;
     # nxc knows this key beforehand; making another takes seconds when emulated.
     services.openssh.hostKeys = lib.mkForce [
       { type = "ed25519"; path = "/etc/ssh/ssh_host_ed25519_key"; }
@@ -40,6 +41,27 @@
         RestartSec = 1;
       };
     };
+    # What the distribution starts beyond what a node needs: each is a process,
+    # and those are dear where a processor is emulated. The first stage has
+    # loaded the modules and mounted the file systems.
+    systemd.suppressedSystemUnits = lib.mkIf (pkgs ? standin) [
+      "dev-hugepages.mount"
+      "dev-mqueue.mount"
+      "modprobe@.service"
+      "proc-sys-fs-binfmt_misc.automount"
+      "sys-fs-fuse-connections.mount"
+      "sys-kernel-config.mount"
+      "sys-kernel-debug.mount"
+      "sys-kernel-tracing.mount"
+      "systemd-logind.service"
+      "systemd-random-seed.service"
+      "systemd-remount-fs.service"
+      "systemd-tmpfiles-setup-dev.service"
+      "systemd-update-utmp.service"
+      "systemd-update-utmp-runlevel.service"
+      "dbus-org.freedesktop.login1.service"
+    ];
+
     systemd.services."serial-getty@ttyS0".enable = lib.mkForce false;
     systemd.services."autovt@".enable = lib.mkForce false;
     systemd.services."getty@tty1".enable = lib.mkForce false;

@@ -2,7 +2,7 @@
 # that knows 9p shares this machine's own store; the embedded stand-in's does
 # not, and gets an image of the systems, which all machines share read-only.
 let
-  storeOf = { pkgs, ... }: if pkgs ? host then "image" else "9p";
+  storeOf = { pkgs, ... }: if pkgs ? standin then "image" else "9p";
 in
 {
   modules = [ ./module.nix ];
