@@ -30,6 +30,9 @@ type run struct {
 // so the first that fails ends the case.
 func (r *run) all(t *testing.T) {
 	t.Cleanup(func() { r.sweep(t) })
+	if r.rt.Node {
+		r.withKeys(t)
+	}
 	r.wanted = configValue(t, &r.rt.Block, r.Config)
 	before := r.outside(t)
 	steps := []struct {
