@@ -83,11 +83,16 @@ func destroyLeftovers(e *testscript.Env, nxc string) {
 	}
 }
 
-// condition offers [docker] and [nix] to scripts that need the real thing.
+// condition offers [docker], [nix] and others to scripts that need the real
+// thing.
 func condition(name string) (bool, error) {
 	switch name {
 	case "docker":
 		return exec.Command("docker", "info").Run() == nil, nil
+	case "netem": // a kernel that can delay packets, and the right to ask it
+		return exec.Command("unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms").Run() == nil, nil
+	case "root":
+		return os.Geteuid() == 0, nil
 	case "nix":
 		_, err := exec.LookPath("nix-instantiate")
 		return err == nil, nil

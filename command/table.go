@@ -2,7 +2,7 @@ package command
 
 // commands is the list of everything nxc can be told.
 func commands(env *Env) map[string]*command {
-	return map[string]*command{
+	table := map[string]*command{
 		"init":                   initCommand(env),
 		"validate":               validateCommand(env),
 		"plan":                   planCommand(env),
@@ -33,8 +33,15 @@ func commands(env *Env) map[string]*command {
 		"workspace select":       workspaceSelectCommand(env),
 		"connect":                connectCommand(env),
 		"exec":                   execCommand(env),
+		"logs":                   logsCommand(env),
+		"cp":                     cpCommand(env),
+		"link":                   linkCommand(env),
 		"providers":              providersCommand(env),
 		"version":                versionCommand(env),
 		"plugin":                 pluginCommand(env),
 	}
+	for _, v := range powerVerbs() {
+		table[v.name] = powerCommand(env, v)
+	}
+	return table
 }

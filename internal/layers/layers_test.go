@@ -146,6 +146,7 @@ var clients = map[string][]string{
 		"github.com/moby/moby/api",
 		"github.com/moby/moby/client",
 		"github.com/opencontainers",
+		"golang.org/x/sys",
 	},
 	"null": nil,
 	"qemu": {

@@ -63,8 +63,7 @@ type VolumeMount struct {
 // containers handles docker_container, whose objects are nodes.
 type containers struct{ *engine }
 
-// The hands that a container has. Link is not among them: the engine cannot
-// change the quality of a network.
+// The hands that a container has.
 var (
 	_ sdk.Handler[Container]   = containers{}
 	_ sdk.Updater[Container]   = containers{}
@@ -74,6 +73,7 @@ var (
 	_ sdk.Copier[Container]    = containers{}
 	_ sdk.Powerer[Container]   = containers{}
 	_ sdk.Consoler[Container]  = containers{}
+	_ sdk.Linker[Container]    = containers{}
 	_ sdk.Contexter[Container] = containers{}
 )
 
@@ -152,7 +152,7 @@ func (c containers) Read(ctx context.Context, op sdk.Operation, have *Container)
 	if seen == nil || err != nil {
 		return false, err
 	}
-	have.observe(seen)
+	have.observe(seen, c.info.MemTotal)
 	return true, nil
 }
 
@@ -186,13 +186,13 @@ func (c containers) seek(ctx context.Context, op sdk.Operation, have *Container)
 	return &seen.Container, nil
 }
 
-// observe takes over what the engine says of the container. A paused one runs:
-// somebody is experimenting.
-func (w *Container) observe(seen *container.InspectResponse) {
+// observe takes over what the engine, whose host has so much memory, says of
+// the container. A paused one runs: somebody is experimenting.
+func (w *Container) observe(seen *container.InspectResponse, memory int64) {
 	w.ID, w.ContainerName = seen.ID, strings.TrimPrefix(seen.Name, "/")
 	w.Running = seen.State.Running
 	if seen.HostConfig != nil {
-		w.observeLimits(seen.HostConfig)
+		w.observeLimits(seen.HostConfig, memory)
 	}
 	if seen.HostConfig != nil && w.Systemd {
 		w.CgroupParent = seen.HostConfig.CgroupParent
@@ -271,7 +271,7 @@ func (c containers) Find(ctx context.Context, op sdk.Operation) ([]sdk.Found[Con
 			return nil, err
 		}
 		if seen != nil {
-			f.Object.observe(seen)
+			f.Object.observe(seen, c.info.MemTotal)
 			found = append(found, f)
 		}
 	}

@@ -88,7 +88,7 @@ func (c containers) adjust(ctx context.Context, op sdk.Operation, have Container
 		return err
 	}
 	if limits.Memory == 0 && have.Memory != "" {
-		limits.Memory, limits.MemorySwap = c.info.MemTotal, -1
+		limits.Memory, limits.MemorySwap = c.info.MemTotal, 2*c.info.MemTotal
 	}
 	if limits.NanoCPUs == 0 && have.CPUs != 0 {
 		limits.NanoCPUs = int64(c.info.NCPU) * 1e9
@@ -106,14 +106,16 @@ func (c containers) adjust(ctx context.Context, op sdk.Operation, have Container
 
 // observeLimits takes over limits that somebody changed outside nxc. One that
 // is what was asked for keeps the words in which it was asked for, and one that
-// amounts to the engine's whole host is none.
-func (w *Container) observeLimits(h *container.HostConfig) {
-	if asked, err := limitsOf(*w); err == nil {
-		if h.Memory != asked.Memory && (h.Memory == 0 || asked.Memory != 0 || h.MemorySwap != -1) {
-			w.Memory = ""
-			if h.Memory > 0 {
-				w.Memory = strconv.FormatInt(h.Memory, 10)
-			}
+// amounts to the memory of the engine's whole host is none.
+func (w *Container) observeLimits(h *container.HostConfig, total int64) {
+	limit := h.Memory
+	if total > 0 && limit >= total {
+		limit = 0
+	}
+	if asked, err := limitsOf(*w); err == nil && limit != asked.Memory && h.Memory != asked.Memory {
+		w.Memory = ""
+		if limit > 0 {
+			w.Memory = strconv.FormatInt(limit, 10)
 		}
 	}
 	if p, err := restartPolicy(w.Restart); err == nil && h.RestartPolicy.Name != "" &&

@@ -40,7 +40,7 @@ func (c containers) start(ctx context.Context, op sdk.Operation, have *Container
 	if err != nil {
 		return fmt.Errorf("read container %s: %w", have.ContainerName, err)
 	}
-	have.observe(&seen.Container)
+	have.observe(&seen.Container, c.info.MemTotal)
 	if !have.Running {
 		return c.withLog(ctx, have, sdk.Error(fmt.Sprintf("%s ended at once", have.Name),
 			fmt.Sprintf("Its command exited with status %d.", seen.Container.State.ExitCode)))

@@ -1,0 +1,86 @@
+package deploy
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// What nodes can do, whatever provider they are of. Each verb is refused for a
+// type of node that does not offer it.
+
+// offers says why a node lacks a hand; nothing when it has it.
+func (n *RunningNode) offers(h plugins.Hand, cannot string) hcl.Diagnostics {
+	t := n.provider.schema.Resources[n.node.Type]
+	if slices.Contains(t.Hands, h) {
+		return nil
+	}
+	return hcl.Diagnostics{errorf("This node cannot "+cannot, "%s of provider %s does not offer %s.", n.node.Type, n.provider.name, h)}
+}
+
+// String names a node as people do on the command line.
+func (n *RunningNode) String() string { return n.Deployment.String() + "/" + n.Name }
+
+// Power starts, stops, crashes, resets, pauses or unpauses a node. It tells
+// progress what is being done.
+func (p *Project) Power(ctx context.Context, n *RunningNode, a plugins.PowerAction, progress func(plugins.Progress)) hcl.Diagnostics {
+	if diags := n.offers(plugins.HandPower, "be switched"); diags.HasErrors() {
+		return diags
+	}
+	return asHCL(n.provider.Power(ctx, n.node, a, progress), nil)
+}
+
+// Console streams what a node printed, and prints.
+func (p *Project) Console(ctx context.Context, n *RunningNode, c plugins.Console) hcl.Diagnostics {
+	if diags := n.offers(plugins.HandConsole, "show its console"); diags.HasErrors() {
+		return diags
+	}
+	return asHCL(n.provider.Console(ctx, n.node, c), nil)
+}
+
+// Copy moves files to or from a node.
+func (p *Project) Copy(ctx context.Context, n *RunningNode, c plugins.Copy) hcl.Diagnostics {
+	if diags := n.offers(plugins.HandCopy, "copy files"); diags.HasErrors() {
+		return diags
+	}
+	return asHCL(n.provider.Copy(ctx, n.node, c), nil)
+}
+
+// Link changes the quality of a node's network. It holds until it is changed
+// again, or the node starts anew.
+func (p *Project) Link(ctx context.Context, n *RunningNode, l plugins.Link) hcl.Diagnostics {
+	if diags := n.offers(plugins.HandLink, "change its network"); diags.HasErrors() {
+		return diags
+	}
+	return asHCL(n.provider.Link(ctx, n.node, l), nil)
+}
+
+// RunningNodes finds several nodes, which may be of several deployments. No
+// target means all nodes of the only deployment that runs, or of the selected.
+func (p *Project) RunningNodes(ctx context.Context, targets []string) ([]*RunningNode, hcl.Diagnostics) {
+	if len(targets) == 0 {
+		deployment, _, diags := p.targetOf("")
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		for _, n := range p.recorded.Deployment(deployment).Nodes {
+			targets = append(targets, deployment.String()+"/"+n.Name)
+		}
+	}
+	var list []*RunningNode
+	var diags hcl.Diagnostics
+	for _, target := range targets {
+		n, more := p.RunningNode(ctx, target)
+		diags = append(diags, more...)
+		if more.HasErrors() {
+			return nil, diags
+		}
+		if !slices.ContainsFunc(list, func(o *RunningNode) bool { return o.String() == n.String() }) {
+			list = append(list, n)
+		}
+	}
+	return list, diags
+}

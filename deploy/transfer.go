@@ -1,0 +1,271 @@
+package deploy
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// Place is a file or folder: of a node, or, without one, of this machine.
+type Place struct {
+	Node *RunningNode
+	Path string
+}
+
+// Transfer copies a file or folder from one place to another: into to when
+// that is a folder or ends with a slash, and else under to's name.
+func (p *Project) Transfer(ctx context.Context, from, to Place) hcl.Diagnostics {
+	folder, name := p.destination(ctx, from, to)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	packed, pack := io.Pipe()
+	named, rename := io.Pipe()
+	sent := make(chan hcl.Diagnostics, 1)
+	go func() {
+		diags := p.send(ctx, from, pack)
+		if diags.HasErrors() {
+			pack.CloseWithError(diags)
+		} else {
+			pack.Close()
+		}
+		sent <- diags
+	}()
+	go func() {
+		err := renameTop(packed, rename, name)
+		rename.CloseWithError(err)
+		packed.CloseWithError(err)
+	}()
+	diags := p.receive(ctx, to, folder, named)
+	named.CloseWithError(errors.New("the receiver stopped"))
+	cancel()
+	if more := <-sent; more.HasErrors() && !errors.Is(more, context.Canceled) && (!diags.HasErrors() || isEcho(diags, more)) {
+		return more // what the receiver complains about is only that the sender failed
+	}
+	return diags
+}
+
+// isEcho reports whether one failure only repeats another.
+func isEcho(diags, cause hcl.Diagnostics) bool {
+	return strings.Contains(diags.Error(), cause[0].Summary)
+}
+
+// destination is the folder to copy into, and the name there.
+func (p *Project) destination(ctx context.Context, from, to Place) (folder, name string) {
+	base := path.Base(filepath.ToSlash(filepath.Clean(from.Path)))
+	into := strings.HasSuffix(to.Path, "/")
+	switch {
+	case into:
+	case to.Node == nil:
+		info, err := os.Stat(to.Path)
+		into = err == nil && info.IsDir()
+	default:
+		into = p.isFolder(ctx, to)
+	}
+	if into {
+		return to.Path, base
+	}
+	return path.Dir(path.Clean(to.Path)), path.Base(path.Clean(to.Path))
+}
+
+// isFolder looks at the beginning of what a node would send.
+func (p *Project) isFolder(ctx context.Context, at Place) bool {
+	if path.Clean(at.Path) == "/" {
+		return true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.CloseWithError(orEOF(p.Copy(ctx, at.Node, plugins.Copy{Path: at.Path, Out: w})))
+	}()
+	first, err := tar.NewReader(r).Next()
+	cancel()
+	r.CloseWithError(io.ErrClosedPipe)
+	<-done
+	return err == nil && first.Typeflag == tar.TypeDir
+}
+
+func orEOF(diags hcl.Diagnostics) error {
+	if diags.HasErrors() {
+		return diags
+	}
+	return io.EOF
+}
+
+// send packs what is at a place.
+func (p *Project) send(ctx context.Context, from Place, out io.Writer) hcl.Diagnostics {
+	if from.Node != nil {
+		return p.Copy(ctx, from.Node, plugins.Copy{Path: from.Path, Out: out})
+	}
+	if err := packLocal(filepath.Clean(from.Path), out); err != nil {
+		return hcl.Diagnostics{errorf("Cannot read "+from.Path, "%s", sentence(err))}
+	}
+	return nil
+}
+
+// receive unpacks into a folder of a place.
+func (p *Project) receive(ctx context.Context, to Place, folder string, in io.Reader) hcl.Diagnostics {
+	if to.Node != nil {
+		return p.Copy(ctx, to.Node, plugins.Copy{Path: folder, In: in})
+	}
+	if err := unpackLocal(folder, in); err != nil {
+		return hcl.Diagnostics{errorf("Cannot write to "+folder, "%s", sentence(err))}
+	}
+	return nil
+}
+
+// renameTop copies an archive of one file or folder, which gets another name.
+func renameTop(in io.Reader, out io.Writer, name string) error {
+	r, w := tar.NewReader(in), tar.NewWriter(out)
+	old := ""
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			if _, err := io.Copy(io.Discard, in); err != nil { // what pads the archive
+				return err
+			}
+			return w.Close()
+		}
+		if err != nil {
+			return err
+		}
+		entry := path.Clean(strings.TrimPrefix(h.Name, "/"))
+		if old == "" {
+			old, _, _ = strings.Cut(entry, "/")
+		}
+		inside, ok := strings.CutPrefix(entry, old)
+		if !ok || inside != "" && inside[0] != '/' {
+			return fmt.Errorf("the archive holds %q beside %q", h.Name, old)
+		}
+		h.Name = name + inside
+		if h.Typeflag == tar.TypeDir {
+			h.Name += "/"
+		}
+		if h.Typeflag == tar.TypeLink {
+			h.Linkname = name + strings.TrimPrefix(strings.TrimPrefix(h.Linkname, "/"), old)
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := io.Copy(w, r); err != nil {
+			return err
+		}
+	}
+}
+
+// packLocal packs a file or folder of this machine. What a program started as
+// a path is followed; links below it stay links.
+func packLocal(top string, out io.Writer) error {
+	w := tar.NewWriter(out)
+	resolved, err := filepath.EvalSymlinks(top)
+	if err != nil {
+		return err
+	}
+	err = filepath.WalkDir(resolved, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		inside, err := filepath.Rel(resolved, file)
+		if err != nil {
+			return err
+		}
+		return packOne(w, file, path.Join(path.Base(filepath.ToSlash(top)), filepath.ToSlash(inside)), info)
+	})
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func packOne(w *tar.Writer, file, name string, info fs.FileInfo) error {
+	link := ""
+	if info.Mode()&fs.ModeSymlink != 0 {
+		var err error
+		if link, err = os.Readlink(file); err != nil {
+			return err
+		}
+	}
+	h, err := tar.FileInfoHeader(info, link)
+	if err != nil { // a socket
+		return err
+	}
+	h.Name, h.Uid, h.Gid, h.Uname, h.Gname = name, 0, 0, "", ""
+	if info.IsDir() {
+		h.Name += "/"
+	}
+	if err := w.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, io.LimitReader(f, h.Size))
+	return err
+}
+
+// unpackLocal unpacks below a folder, and nowhere else, whatever names and
+// links the archive holds.
+func unpackLocal(folder string, in io.Reader) error {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	r := tar.NewReader(in)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = unpackOne(root, h, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
+	name, mode := strings.TrimSuffix(h.Name, "/"), fs.FileMode(h.Mode&0o777)
+	switch h.Typeflag {
+	case tar.TypeDir:
+		if err := root.Mkdir(name, mode|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	case tar.TypeSymlink:
+		_ = root.Remove(name) // an older link; what else is there makes the next line fail
+		return root.Symlink(h.Linkname, name)
+	case tar.TypeLink:
+		_ = root.Remove(name)
+		return root.Link(h.Linkname, name)
+	case tar.TypeReg:
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, content)
+		return errors.Join(err, f.Close())
+	}
+	return nil // devices and pipes stay where they are
+}
