@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/plugins"
@@ -80,7 +81,7 @@ func (p *installed) Schema(ctx context.Context, name string) (*plugins.Schema, p
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return host.Schema(ctx, o)
+	return host.Schema(ctx, p.patient(o))
 }
 
 // Start starts a process for one configuration.
@@ -89,7 +90,7 @@ func (p *installed) Start(ctx context.Context, name string) (deploy.Plugin, plug
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	client, diags := host.Launch(ctx, o)
+	client, diags := host.Launch(ctx, p.patient(o))
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -108,6 +109,15 @@ func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 	}
 	o.Path, o.Args = self, []string{"plugin", name}
 	return o, nil
+}
+
+// patient sets how long a plugin may say nothing, where NXC_PLUGIN_TIMEOUT
+// does: a slow machine wants more, who looks for a fault wants less.
+func (p *installed) patient(o host.Options) host.Options {
+	if t, err := time.ParseDuration(p.env.Getenv("NXC_PLUGIN_TIMEOUT")); err == nil && t > 0 {
+		o.StartTimeout, o.SchemaTimeout, o.ConfigureTimeout = t, t, t
+	}
+	return o
 }
 
 // pluginFolders are searched for nxc-provider-NAME, the project's own first.

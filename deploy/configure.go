@@ -119,12 +119,12 @@ func (p *Project) checkLocation(running *provider) *hcl.Diagnostic {
 		if was.Kind == "" || was.Same(running.location) {
 			continue
 		}
-		what := name.String()
+		what := name.String() + " exists"
 		if name.IsTop() {
-			what = "The top-level resources"
+			what = "The top-level resources exist"
 		}
 		return errorf(fmt.Sprintf("Provider %s points at another place", running.name),
-			"%s exists on %s, and the provider now points at %s. Nothing was read and nothing was changed. "+
+			"%s on %s, and the provider now points at %s. Nothing was read and nothing was changed. "+
 				"Point the provider at %s again; or run \"nxc workspace new NAME\" to have the same on %s as well; "+
 				"or destroy it there first.",
 			what, place(was), place(running.location), place(was), place(running.location))

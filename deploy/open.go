@@ -221,7 +221,7 @@ func stateDiagnostic(err error) *hcl.Diagnostic {
 	var told interface{ Summary() string }
 	d := errorf("The state cannot be used", "%s", sentence(err))
 	if errors.As(err, &told) {
-		d = errorf(told.Summary(), "%v", err)
+		d = errorf(told.Summary(), "%s", sentence(err))
 	}
 	d.Extra = err
 	return d

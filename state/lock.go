@@ -33,6 +33,9 @@ type LockedError struct {
 	Waited time.Duration
 }
 
+// Summary is the message's headline.
+func (*LockedError) Summary() string { return "Another command is at work here" }
+
 // Error names the holder and what can be done.
 func (e *LockedError) Error() string {
 	who := "another command (it did not say which)"
