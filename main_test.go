@@ -93,6 +93,9 @@ func condition(name string) (bool, error) {
 		return exec.Command("unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms").Run() == nil, nil
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "qemu":
+		_, err := exec.LookPath("qemu-system-x86_64")
+		return err == nil && !testing.Short(), nil
 	case "nix":
 		_, err := exec.LookPath("nix-instantiate")
 		return err == nil, nil

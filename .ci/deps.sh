@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what building, testing and the demo need, from the distribution's own
-# packages: Go, Nix, a Docker engine that answers, a static busybox.
+# packages: Go, Nix, a Docker engine that answers, QEMU, a static busybox.
 #
 # On Debian and Ubuntu, as root or through sudo, it installs what is missing;
 # on any other system it says exactly what to install and stops. It changes
@@ -132,6 +132,10 @@ engine_answers() {
 }
 
 ensure_docker() {
+	# The engine asks the host's ps which processes a container has.
+	if ! have ps && may_install; then
+		install_packages procps || return 1
+	fi
 	engine_answers && return 0
 	if [ -n "${DOCKER_HOST:-}" ]; then
 		die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(tail -n 1 "$tmp/docker" 2>/dev/null)" \
@@ -190,6 +194,17 @@ ensure_busybox() {
 	install_packages busybox-static
 }
 
+# ---- QEMU: what runs machines; kvm is used where it works, and not needed
+
+ensure_qemu() {
+	have "qemu-system-$(uname -m)" && have qemu-img && return 0
+	may_install || return 1
+	case $(uname -m) in
+	aarch64) install_packages qemu-system-arm qemu-utils ;;
+	*) install_packages qemu-system-x86 qemu-utils ;;
+	esac
+}
+
 # ---- all of it
 
 missing=
@@ -205,6 +220,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 need Go "https://go.dev/dl/ (any from 1.21 on fetches the right one by itself)" ensure_go
 need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
+need QEMU "https://www.qemu.org/download/ (7.2 or newer)" ensure_qemu
 need Docker "https://docs.docker.com/engine/install/ (API 1.40 or newer), started" ensure_docker
 if [ "$(uname -s)" = Linux ] && debian_like; then
 	need busybox "a static one, in PATH" ensure_busybox
@@ -213,7 +229,7 @@ fi
 if [ -n "$missing" ]; then
 	say "these are missing; please install them:$missing"
 	if debian_like; then
-		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static"
+		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static qemu-system-x86 qemu-utils"
 		say "run as root, or where sudo works, make does it itself"
 	fi
 	exit 1

@@ -14,6 +14,9 @@ composition "webserver" {
   flavour "docker" {
     default = true
   }
+
+  # The same, as machines of QEMU: nxc apply -flavour vm-ramdisk
+  flavour "vm-ramdisk" {}
 }
 
 output "url" {

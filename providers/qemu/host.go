@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
@@ -28,7 +30,8 @@ type host struct {
 	folders     plugins.Folders
 
 	mu       sync.Mutex
-	starting int64 // bytes of machines that are being started
+	starting int64                  // bytes of machines that are being started
+	sessions map[string]*ssh.Client // by the machine's id
 }
 
 // configure remembers what the configuration says, and finds out how machines

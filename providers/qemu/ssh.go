@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -131,12 +132,50 @@ func (m machines) reach(ctx context.Context, op sdk.Operation, have *Machine) (*
 
 // Exec runs a program by ssh.
 func (m machines) Exec(ctx context.Context, op sdk.Operation, have *Machine, p plugins.Process) (int, error) {
-	c, err := m.reach(ctx, op, have)
+	c, err := m.session(ctx, op, have)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
 	return run(ctx, c, p)
+}
+
+// session returns a connection that is kept for the next call, because making
+// one is dear where a processor is emulated. One that does not answer at once
+// is replaced: its machine may have been started anew.
+func (m machines) session(ctx context.Context, op sdk.Operation, have *Machine) (*ssh.Client, error) {
+	m.mu.Lock()
+	kept := m.sessions[have.ID]
+	m.mu.Unlock()
+	if kept != nil && answers(kept) {
+		return kept, nil
+	}
+	c, err := m.reach(ctx, op, have)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions == nil {
+		m.sessions = map[string]*ssh.Client{}
+	}
+	m.sessions[have.ID] = c
+	return c, nil
+}
+
+// answers reports whether the other end of a connection is still there.
+func answers(c *ssh.Client) bool {
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := c.SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		return err == nil
+	case <-time.After(3 * time.Second):
+		c.Close()
+		return false
+	}
 }
 
 // run runs a program over a connection and returns its exit status. When ctx
@@ -148,6 +187,10 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 	}
 	defer session.Close()
 	session.Stdout, session.Stderr = p.Stdout, p.Stderr
+	if p.Stdout != nil && p.Stdout == p.Stderr {
+		both := &oneWriter{w: p.Stdout}
+		session.Stdout, session.Stderr = both, both
+	}
 	if p.TTY != nil {
 		modes := ssh.TerminalModes{ssh.ECHO: 1}
 		if err := session.RequestPty("xterm-256color", int(p.TTY.Rows), int(p.TTY.Columns), modes); err != nil {
@@ -186,6 +229,18 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 			return exitStatus(err)
 		}
 	}
+}
+
+// oneWriter lets two streams end in one place.
+type oneWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *oneWriter) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(b)
 }
 
 // exitStatus tells a program's own failure from the connection's.

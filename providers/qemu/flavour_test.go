@@ -1,0 +1,156 @@
+package qemu
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+func TestParseForward(t *testing.T) {
+	for spec, want := range map[string]struct {
+		forward Forward
+		last    int64
+		fails   string
+	}{
+		"8080:80":           {Forward{"127.0.0.1", 8080, 80}, 8080, ""},
+		"8080:80/tcp":       {Forward{"127.0.0.1", 8080, 80}, 8080, ""},
+		"0.0.0.0:8080:80":   {Forward{"0.0.0.0", 8080, 80}, 8080, ""},
+		"8080-8089:80":      {Forward{"127.0.0.1", 8080, 80}, 8089, ""},
+		"80":                {fails: "write it as 8080:80"},
+		"http:80":           {fails: `"http" is not a TCP port`},
+		"8080:0":            {fails: `"0" is not a TCP port`},
+		"everywhere:8080:1": {fails: `"everywhere" is not an address`},
+		"5353:53/udp":       {fails: `"53/udp" is not a TCP port`},
+	} {
+		got, last, err := parseForward(spec)
+		if want.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), want.fails) {
+				t.Errorf("%s: error %v, want %q", spec, err, want.fails)
+			}
+			continue
+		}
+		if err != nil || got != want.forward || last != want.last {
+			t.Errorf("%s: %+v, %d, %v; want %+v, %d", spec, got, last, err, want.forward, want.last)
+		}
+	}
+}
+
+// nodesNamed are the nodes of one role.
+func nodesNamed(names ...string) []node {
+	role := &plugins.Role{Name: "role", Nodes: names}
+	var nodes []node
+	for i, name := range names {
+		nodes = append(nodes, node{name, role, i})
+	}
+	return nodes
+}
+
+func TestPublish(t *testing.T) {
+	for name, tt := range map[string]struct {
+		nodes []node
+		ports map[string][]string
+		want  []int64 // of the host, node after node
+		fails string
+	}{
+		"one node":            {nodesNamed("a"), map[string][]string{"role": {"80:80"}}, []int64{80}, ""},
+		"a node of its own":   {nodesNamed("a", "b"), map[string][]string{"b": {"80:80"}}, []int64{80}, ""},
+		"a range":             {nodesNamed("a", "b"), map[string][]string{"role": {"80-81:80"}}, []int64{80, 81}, ""},
+		"a range too short":   {nodesNamed("a", "b", "c"), map[string][]string{"role": {"80-81:80"}}, nil, "too few ports"},
+		"one port, two nodes": {nodesNamed("a", "b"), map[string][]string{"role": {"80:80"}}, nil, "cannot share port 80"},
+	} {
+		given, err := publish(tt.nodes, tt.ports)
+		if tt.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("%s: error %v, want %q", name, err, tt.fails)
+			}
+			continue
+		}
+		var got []int64
+		for _, n := range tt.nodes {
+			for _, f := range given[n.name] {
+				got = append(got, f.Host)
+			}
+		}
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, tt.want)
+		}
+	}
+}
+
+func TestAssign(t *testing.T) {
+	subnet := netip.MustParsePrefix("10.0.0.0/29")
+	a := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, n}) }
+	for name, tt := range map[string]struct {
+		nodes []node
+		had   map[string]netip.Addr
+		want  []netip.Addr
+	}{
+		"new":                       {nodesNamed("x", "y"), nil, []netip.Addr{a(2), a(3)}},
+		"kept":                      {nodesNamed("x", "y"), map[string]netip.Addr{"y": a(2)}, []netip.Addr{a(3), a(2)}},
+		"not at once another's":     {nodesNamed("x"), map[string]netip.Addr{"gone": a(2)}, []netip.Addr{a(3)}},
+		"another's when need be":    {nodesNamed("1", "2", "3", "4", "5"), map[string]netip.Addr{"gone": a(2)}, []netip.Addr{a(3), a(4), a(5), a(6), a(2)}},
+		"of another subnet":         {nodesNamed("x"), map[string]netip.Addr{"x": netip.MustParseAddr("10.1.0.2")}, []netip.Addr{a(2)}},
+		"the gateway's is not kept": {nodesNamed("x"), map[string]netip.Addr{"x": a(1)}, []netip.Addr{a(2)}},
+		"full":                      {nodesNamed("1", "2", "3", "4", "5", "6"), nil, nil},
+	} {
+		given, ok := assign(subnet, tt.nodes, tt.had)
+		if ok != (tt.want != nil) {
+			t.Errorf("%s: found %v", name, ok)
+			continue
+		}
+		for i, w := range tt.want {
+			if got := given[tt.nodes[i].name]; got != w {
+				t.Errorf("%s: node %s has %s, want %s", name, tt.nodes[i].name, got, w)
+			}
+		}
+	}
+}
+
+func TestVirtualises(t *testing.T) {
+	for text, want := range map[string]bool{
+		"processor\t: 0\nflags\t\t: fpu vmx sse\n": true,
+		"flags : svm\n":               true,
+		"flags : fpu vme sse\n":       false,
+		"vmx flags: none\nbogus: 1\n": false,
+		"":                            false,
+	} {
+		if got := virtualises(strings.NewReader(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestMemoryBytes(t *testing.T) {
+	for text, want := range map[string]int64{"512M": 512 << 20, "2G": 2 << 30, "1024k": 1 << 20, "64": 64 << 20, "1GiB": 1 << 30, "": -1, "much": -1, "-1M": -1, "0": -1} {
+		got, err := memoryBytes(text)
+		if (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+func TestShellCommand(t *testing.T) {
+	got := shellCommand(plugins.Process{Command: []string{"echo", "it's", "a b", "plain-1.2"}, Env: []string{"A=b c"}, Dir: "/x y"})
+	want := `PATH=` + programs + `:$PATH; export PATH; cd '/x y' || exit 1; exec env 'A=b c' echo 'it'\''s' 'a b' plain-1.2`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestBootPhases(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"": {"waiting for the kernel", ""},
+		"[0.0] Linux version 6.1\nnxc: phase kernel\n":                  {"loading modules", ""},
+		"nxc: phase kernel\nnxc: phase network\nnxc: phase system\n":    {"waiting for ssh", ""},
+		"nxc: phase kernel\nnxc: failed: cannot mount the store\r\n":    {"loading modules", "cannot mount the store"},
+		"[2.7] Kernel panic - not syncing: VFS: Unable to mount root\n": {"waiting for the kernel", "not syncing: VFS: Unable to mount root"},
+	} {
+		b := &boot{text: text}
+		if got := [2]string{b.phase(), b.failure()}; got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
