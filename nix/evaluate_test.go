@@ -133,7 +133,7 @@ func TestEvaluateRemembers(t *testing.T) {
 	if first.Cached || started() == 0 {
 		t.Fatalf("first evaluation: cached %v after %d processes", first.Cached, started())
 	}
-	again, err := New(Options{Bin: wrappers, CacheDir: n.cacheDir, library: n.library})
+	again, err := New(Options{Bin: wrappers, CacheDir: n.cacheDir, Environ: n.environ, library: n.library})
 	if err != nil {
 		t.Fatal(err)
 	}
