@@ -80,6 +80,9 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 	if err != nil {
 		return err
 	}
+	if _, err := findProgram(h.program); err != nil {
+		return err
+	}
 	c := &r.Flavour
 	if err := checkKeys(c, nodes); err != nil {
 		return err
@@ -92,17 +95,26 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 	if err != nil {
 		return err
 	}
+	prior, err := sdk.Prior[Machine](r.ExpandRequest, "qemu_machine")
+	if err != nil {
+		return err
+	}
+	memory := map[string]string{}
 	sdk.Add(out, "qemu_network", keyNetwork, Network{Name: keyNetwork, Subnet: subnet.String(), NAT: c.NAT})
 	for _, n := range nodes {
 		want := h.machineOf(n, c, nodes, x, r.Artifacts)
 		want.Forwards, want.IP = ports[n.name], addresses[n.name].String()
+		memory[n.name] = want.Memory
 		sdk.Add(out, "qemu_machine", n.name, want).Ref("network", "qemu_network", keyNetwork, "id")
 		out.Node(plugins.ExpandedNode{
 			Name: n.name, Role: n.role.Name, Index: n.index, System: n.role.System,
 			Resource: plugins.ResourceKey{Type: "qemu_machine", Key: n.name}, Address: "address",
 		})
 	}
-	return nil
+	if r.Unknown("memory") || r.Unknown("role_memory") {
+		return nil
+	}
+	return h.checkMemory(memory, prior)
 }
 
 // machineOf is the machine of a node, but for what it shares with others.

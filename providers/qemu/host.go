@@ -28,6 +28,7 @@ type host struct {
 	program     string
 	accelerator string
 	folders     plugins.Folders
+	available   int64 // memory, in bytes, when the provider was configured
 
 	mu       sync.Mutex
 	starting int64                  // bytes of machines that are being started
@@ -48,8 +49,10 @@ func (h *host) configure(_ context.Context, c Config, folders plugins.Folders) (
 	default:
 		return plugins.Location{}, sdk.AttributeError("accelerator", fmt.Sprintf("There is no accelerator %q", h.accelerator), "It is kvm, tcg, or left out.")
 	}
+	h.available = availableMemory()
 	l := sdk.ThisMachine()
 	l.Kind = "qemu-host"
+	l.Label = "QEMU of " + l.Label + ", " + map[string]string{"kvm": "hardware virtualisation", "tcg": "emulated"}[h.accelerator]
 	return l, nil
 }
 

@@ -136,7 +136,7 @@ func TestMachines(t *testing.T) {
 
 // forwarded fetches a page from this machine.
 func (p *pair) forwarded() {
-	p.shell(1, "mkdir -p /tmp/w && echo hello >/tmp/w/index.html && cd /tmp/w && (python3 -m http.server 80 >/dev/null 2>&1 &)")
+	p.shell(1, "mkdir -p /tmp/w && echo hello >/tmp/w/index.html && /usr/bin/busybox httpd -p 80 -h /tmp/w")
 	url := fmt.Sprintf("http://127.0.0.1:%d/", p.nodes[1].Forwards[0].Host)
 	for range 100 {
 		r, err := http.Get(url)

@@ -72,3 +72,27 @@ func (h *host) reserve(have *Machine) (release func(), err error) {
 		h.starting -= wanted
 	}, nil
 }
+
+// checkMemory refuses a plan whose machines, those that are to be started
+// beside the ones that run, do not fit.
+func (h *host) checkMemory(wanted map[string]string, prior map[string]Machine) error {
+	var sum int64
+	count := 0
+	for _, name := range keysOf(wanted) {
+		if prior[name].Running {
+			continue
+		}
+		bytes, err := memoryBytes(wanted[name])
+		if err != nil {
+			return err
+		}
+		sum += bytes
+		count++
+	}
+	if h.available == 0 || sum <= h.available {
+		return nil
+	}
+	return sdk.AttributeError("memory", "There is too little memory on this machine",
+		fmt.Sprintf("%d machines that are to be started are to have %s together, and %s are available. Give machines less memory, start fewer, or end other programs.",
+			count, inMegabytes(sum), inMegabytes(h.available)))
+}

@@ -98,6 +98,9 @@ func (p *port) relay(ctx context.Context, n *network, machine net.Conn) {
 func (p *port) carry(ctx context.Context, to io.Writer, from io.Reader, fromMachine bool) {
 	queue := newQueue(to)
 	go queue.run(ctx)
+	if fromMachine {
+		queue.put(p.announcement(), Link{})
+	}
 	reader := bufio.NewReaderSize(from, 1<<16)
 	for {
 		frame, err := readFrame(reader)
@@ -116,6 +119,23 @@ func (p *port) carry(ctx context.Context, to io.Writer, from io.Reader, fromMach
 		}
 		queue.put(frame, link)
 	}
+}
+
+// announcement is a frame by which a machine tells everybody its addresses. The
+// switch passes on only what is for machines that it has heard of, so one that
+// waited for a new switch without a word would not be found.
+func (p *port) announcement() []byte {
+	mac, err := net.ParseMAC(p.MAC)
+	if err != nil {
+		return make([]byte, 18)
+	}
+	a := p.Address.As4()
+	frame := binary.BigEndian.AppendUint32(nil, 42)
+	frame = append(frame, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	frame = append(frame, mac...)
+	frame = append(frame, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1) // ARP: who has my address? I.
+	frame = append(append(frame, mac...), a[:]...)
+	return append(append(frame, 0, 0, 0, 0, 0, 0), a[:]...)
 }
 
 // readFrame reads a frame with its length before it, as QEMU sends it.
