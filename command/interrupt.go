@@ -20,6 +20,8 @@ func interruptible(ctx context.Context, notice func(times int)) (soft, hard cont
 	hard, cancelHard := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// Whoever read our output may be gone: that ends nothing half-way.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		times := 0

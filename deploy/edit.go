@@ -143,11 +143,17 @@ func EditState(ctx context.Context, store *state.Store, make func(*state.State) 
 	if !snapshot.Found {
 		return fmt.Errorf("there is no state at %s", store.Path())
 	}
+	for _, c := range snapshot.Running { // what they are about to make counts as well
+		also = append(also, c.Deployments...)
+	}
 	session, err := store.Begin(ctx, state.BeginOptions{Change: append(snapshot.State.Names(), also...)})
 	if err != nil {
 		return err
 	}
 	defer session.Abort()
+	if len(session.Recovered()) > 0 {
+		return errors.New("a command that was waited for did not end as it should; run nxc state recover first")
+	}
 	edits, err := make(session.Base())
 	if err != nil {
 		return err
