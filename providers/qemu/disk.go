@@ -127,6 +127,11 @@ func createImage(ctx context.Context, path, base, format, size string) error {
 // prepareDisks checks the files of a machine's disks, and makes overlays. One
 // that is there already holds what the machine wrote before.
 func (m machines) prepareDisks(ctx context.Context, dir string, have *Machine) error {
+	if have.Store != "" {
+		if _, err := os.Stat(have.Store); err != nil {
+			return sdk.AttributeError("store", "The image of the store is missing", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
+		}
+	}
 	for i, d := range have.Disks {
 		if _, err := os.Stat(d.Path); err != nil {
 			return sdk.AttributeError(fmt.Sprintf("disk[%d].path", i), "A disk is missing", err.Error()+".")
@@ -150,6 +155,9 @@ func overlayFile(dir string, i int) string {
 // that it writes, so that no two machines do.
 func driveArguments(have *Machine, dir string) []string {
 	var a []string
+	if have.Store != "" {
+		a = append(a, "-drive", "if=none,id=store,format=raw,readonly=on,file="+escape(have.Store), "-device", "virtio-blk-pci,drive=store")
+	}
 	for i, d := range have.Disks {
 		path, format := d.Path, d.Format
 		if d.Overlay {

@@ -134,7 +134,7 @@ func (h *host) machineOf(n node, c *FlavourConfig, nodes []node, x extra, artifa
 	}
 	switch x.Store {
 	case "image":
-		want.Disks = []Drive{{Path: artifacts["store"], Format: "raw", ReadOnly: true}}
+		want.Store = artifacts["store"]
 	case "9p":
 		want.Shares = []Share{{Tag: "nxc-store", Source: "/nix/store", ReadOnly: true}}
 	}

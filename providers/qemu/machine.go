@@ -20,6 +20,7 @@ type Machine struct {
 	System       string    `nxc:"system,optional,replace" doc:"Store path of the system that it boots. Another one makes another machine."`
 	Kernel       string    `nxc:"kernel,required" doc:"Kernel. Like the initrd it may hold other roles' systems, too: a newer one is used at the machine's next start."`
 	Initrd       string    `nxc:"initrd,required" doc:"Initrd, behind which the node's context is put."`
+	Store        string    `nxc:"store,optional" doc:"Image of the store: the first disk, which is only read. A newer one is used at the machine's next start."`
 	KernelParams []string  `nxc:"kernel_params,optional,replace" doc:"Parameters of the kernel, beside those for the console."`
 	Memory       string    `nxc:"memory,optional,replace,default=512M" doc:"Memory, such as 512M or 2G."`
 	VCPUs        int64     `nxc:"vcpus,optional,replace,default=1" doc:"Processors."`
@@ -30,7 +31,7 @@ type Machine struct {
 	Aliases      []string  `nxc:"aliases,optional" doc:"Further names in the network."`
 	Forwards     []Forward `nxc:"forward,block" doc:"Ports of this machine that lead to it."`
 	NICs         []NIC     `nxc:"nic,block,replace" doc:"Further interfaces: eth1, eth2, …"`
-	Disks        []Drive   `nxc:"disk,block,replace" doc:"Disks: vda, vdb, …"`
+	Disks        []Drive   `nxc:"disk,block,replace" doc:"Disks: vda, vdb, …, behind the store's image."`
 	Shares       []Share   `nxc:"share,block,replace" doc:"Folders of this machine, offered by 9p."`
 	Arguments    []string  `nxc:"arguments,optional,replace" doc:"Further arguments of QEMU."`
 

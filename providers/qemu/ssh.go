@@ -186,10 +186,12 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 		return 0, fmt.Errorf("open an ssh session: %w", err)
 	}
 	defer session.Close()
-	session.Stdout, session.Stderr = p.Stdout, p.Stderr
-	if p.Stdout != nil && p.Stdout == p.Stderr {
-		both := &oneWriter{w: p.Stdout}
-		session.Stdout, session.Stderr = both, both
+	var one sync.Mutex // both may be one writer
+	if p.Stdout != nil {
+		session.Stdout = lockedWriter{&one, p.Stdout}
+	}
+	if p.Stderr != nil {
+		session.Stderr = lockedWriter{&one, p.Stderr}
 	}
 	if p.TTY != nil {
 		modes := ssh.TerminalModes{ssh.ECHO: 1}
@@ -231,16 +233,16 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 	}
 }
 
-// oneWriter lets two streams end in one place.
-type oneWriter struct {
-	mu sync.Mutex
+// lockedWriter takes turns with another.
+type lockedWriter struct {
+	mu *sync.Mutex
 	w  io.Writer
 }
 
-func (o *oneWriter) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(b)
+func (l lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }
 
 // exitStatus tells a program's own failure from the connection's.
