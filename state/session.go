@@ -35,6 +35,7 @@ type Session struct {
 	recovered []*Recovery
 	dirty     bool // something was journalled
 	ended     bool
+	watch     watch
 }
 
 // Notice returns a line to show to the user, or "": that the state was taken
@@ -109,6 +110,12 @@ func (x *Session) Intent(i Intent) error {
 		return fmt.Errorf("%s: its provider %q is not recorded in its deployment", i.Address, i.ProviderName)
 	}
 	i.UUID, i.Provider = record.UUID, provider
+	x.mu.Lock()
+	err := x.saveable()
+	x.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if err := x.append(&Record{Intent: &i}); err != nil {
 		return err
 	}

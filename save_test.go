@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nixos-compose/nxc/state"
+)
+
+// TestSaveFails takes away, in the middle of an apply, what the state is
+// written to: no new operation starts, what was done is kept somewhere, the
+// command fails, and the next one goes on when the cause is gone.
+func TestSaveFails(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	tests := map[string]struct {
+		spoil, mend func(t *testing.T, dir string)
+	}{
+		"disk full": {
+			func(t *testing.T, dir string) { fill(t, filepath.Join(dir, "ballast")) },
+			func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "ballast")) },
+		},
+		"read-only": {
+			func(t *testing.T, dir string) { remount(t, dir, syscall.MS_RDONLY) },
+			func(t *testing.T, dir string) { remount(t, dir, 0) },
+		},
+		"file removed": {
+			func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "nxc.state.json")) },
+			func(t *testing.T, dir string) {
+				found, _ := filepath.Glob(filepath.Join(dir, "nxc.state.json.emergency-*"))
+				if len(found) != 1 {
+					t.Fatalf("emergency files: %v", found)
+				}
+				if err := os.Rename(found[0], filepath.Join(dir, "nxc.state.json")); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := fakeWorld(t)
+			w.dir = t.TempDir()
+			if err := syscall.Mount("tmpfs", w.dir, "tmpfs", 0, "size=2m"); err != nil {
+				t.Skipf("no tmpfs can be mounted: %v", err)
+			}
+			t.Cleanup(func() { syscall.Unmount(w.dir, syscall.MNT_DETACH) })
+			outside := t.TempDir()
+			w.nxc, _ = exec.LookPath("nxc")
+			w.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(w.dir, ".home"), "NO_COLOR=1")
+			w.config = strings.ReplaceAll(strings.ReplaceAll(fakeConfig, "%q", `"`+outside+`"`), "20ms", "300ms")
+			if err := os.WriteFile(filepath.Join(w.dir, "main.nxc.hcl"), []byte(w.config), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"-var", "n=12", "-var", "word=a", "-parallelism", "2"}
+			var out bytes.Buffer
+			c := w.command("apply", args)
+			c.Stdout, c.Stderr = &out, &out
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			awaitThings(t, outside)
+			test.spoil(t, w.dir)
+			if err := c.Wait(); err == nil {
+				t.Errorf("the apply says that it succeeded:\n%s", &out)
+			}
+			made, _ := filepath.Glob(filepath.Join(outside, "things", "*.mark"))
+			if len(made) > 20 {
+				t.Errorf("it went on to make %d things:\n%s", len(made), &out)
+			}
+			test.mend(t, w.dir)
+			w.must(t, "after "+name, "apply", args[:4]...)
+			w.must(t, "after "+name, "plan", append(args[:4:4], "-detailed-exitcode")...)
+			w.must(t, "after "+name, "destroy")
+			if left, _ := filepath.Glob(filepath.Join(outside, "things", "*")); len(left) > 0 {
+				t.Errorf("left behind: %v\n%s", left, &out)
+			}
+			if s, _, err := state.Read(w.stateFile()); err != nil || s.Len() > 0 {
+				t.Errorf("the state: %v, %v", s, err)
+			}
+		})
+	}
+}
+
+// awaitThings returns when the apply has made something.
+func awaitThings(t *testing.T, outside string) {
+	for range 1000 {
+		if made, _ := filepath.Glob(filepath.Join(outside, "things", "*", ".complete")); len(made) >= 2 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("nothing was made within ten seconds")
+}
+
+// fill writes a file until the disk is full.
+func fill(t *testing.T, path string) {
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 16; size > 0; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+	}
+}
+
+func remount(t *testing.T, dir string, flags uintptr) {
+	// The journal is open for writing, so the file system itself must refuse:
+	// a read-only bind mount lies over it.
+	if flags == 0 {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|flags, ""); err != nil {
+		t.Fatal(err)
+	}
+}
