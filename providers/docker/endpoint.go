@@ -20,7 +20,7 @@ import (
 
 // Config is the body of a provider block.
 type Config struct {
-	Host string `nxc:"host,optional" doc:"The engine's address: unix://, tcp://. By default DOCKER_HOST, else the current docker context's, else the local socket."`
+	Host string `nxc:"host,optional" doc:"The engine's address: unix://, tcp://, ssh://. By default DOCKER_HOST, else the current docker context's, else the local socket."`
 	CA   string `nxc:"ca,optional" doc:"File with the certificate of the authority that signed the engine's certificate, for tcp://."`
 	Cert string `nxc:"cert,optional" doc:"File with the client's certificate, for tcp://."`
 	Key  string `nxc:"key,optional" doc:"File with the client's key, for tcp://."`
@@ -82,7 +82,11 @@ func chooseHost(c Config, env environment) (endpoint, error) {
 	}
 	if name != "" && name != "default" {
 		host, err := contextHost(name, env)
-		return endpoint{host: host, source: "the docker context " + name}, err
+		e := endpoint{host: host, source: "the docker context " + name}
+		if folder := contextFolder(name, "tls", env) + "/docker"; err == nil && env.exists(filepath.Join(folder, "ca.pem")) {
+			e.tls = &[3]string{filepath.Join(folder, "ca.pem"), filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")}
+		}
+		return e, err
 	}
 	host := client.DefaultDockerHost
 	if own := env.getenv("XDG_RUNTIME_DIR"); own != "" {
@@ -125,11 +129,16 @@ func contextName(env environment) (string, error) {
 	return settings.CurrentContext, nil
 }
 
-// contextHost is the address that a docker context stands for. Contexts lie in
-// folders named for the hash of their name.
-func contextHost(name string, env environment) (string, error) {
+// contextFolder is where a docker context keeps what is of a kind: "meta" or
+// "tls". Contexts lie in folders named for the hash of their name.
+func contextFolder(name, kind string, env environment) string {
 	sum := sha256.Sum256([]byte(name))
-	file := filepath.Join(dockerFolder(env), "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json")
+	return filepath.Join(dockerFolder(env), "contexts", kind, hex.EncodeToString(sum[:]))
+}
+
+// contextHost is the address that a docker context stands for.
+func contextHost(name string, env environment) (string, error) {
+	file := filepath.Join(contextFolder(name, "meta", env), "meta.json")
 	var meta struct {
 		Endpoints map[string]struct{ Host string }
 	}
@@ -172,11 +181,14 @@ func (e endpoint) options() ([]client.Opt, error) {
 	switch scheme {
 	case "unix", "tcp", "http", "https":
 	case "ssh":
-		return nil, sdk.Error("Engines over ssh are not supported",
-			fmt.Sprintf("%s says %s. Forward the engine's socket with ssh -L and name it as unix://, or run nxc on that machine.", e.source, e.host))
+		dial, err := dialSSH(e)
+		if err != nil {
+			return nil, err
+		}
+		return []client.Opt{client.WithUserAgent("nxc/" + Version), client.WithHost("http://engine.over.ssh"), client.WithDialContext(dial)}, nil
 	default:
 		return nil, sdk.Error("The engine's address is not understood",
-			fmt.Sprintf("%s says %q; write unix:///path/of/the.sock or tcp://host:port.", e.source, e.host))
+			fmt.Sprintf("%s says %q; write unix:///path/of/the.sock, tcp://host:port or ssh://user@host.", e.source, e.host))
 	}
 	opts := []client.Opt{client.WithUserAgent("nxc/" + Version)}
 	if e.tls != nil {

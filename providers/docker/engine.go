@@ -79,6 +79,10 @@ func (e *engine) connect(ctx context.Context) error {
 	}
 	ping, err := e.client.Ping(ctx, client.PingOptions{})
 	if err != nil {
+		if told := sshComplaint(ctx, e.endpoint); told != "" {
+			return sdk.Error("The Docker engine is not reached by ssh",
+				fmt.Sprintf("%s says %s, and ssh says: %s. Try: ssh %s docker version", e.endpoint.source, e.endpoint.host, told, strings.TrimPrefix(e.endpoint.host, "ssh://")))
+		}
 		return sdk.Error("No Docker engine answers at "+e.endpoint.host,
 			fmt.Sprintf("%s (the address comes from %s).", err, e.endpoint.source))
 	}

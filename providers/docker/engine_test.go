@@ -173,9 +173,9 @@ func TestConnectMistakes(t *testing.T) {
 	folder := t.TempDir()
 	dead := filepath.Join(folder, "dead.sock")
 	for name, test := range map[string]struct{ host, want string }{
-		"nothing there": {"unix://" + dead, "No Docker engine runs here: Nothing listens at " + dead + " (from the provider block's host). Start it with: sudo systemctl start docker; install it with: sudo apt-get install docker.io; or name another engine in DOCKER_HOST."},
-		"ssh":           {"ssh://lab", "Engines over ssh are not supported: the provider block's host says ssh://lab. Forward the engine's socket with ssh -L and name it as unix://, or run nxc on that machine."},
-		"no scheme":     {"lab:2375", `The engine's address is not understood: the provider block's host says "lab:2375"; write unix:///path/of/the.sock or tcp://host:port.`},
+		"nothing there":       {"unix://" + dead, "No Docker engine runs here: Nothing listens at " + dead + " (from the provider block's host). Start it with: sudo systemctl start docker; install it with: sudo apt-get install docker.io; or name another engine in DOCKER_HOST."},
+		"ssh with a password": {"ssh://me:secret@lab", `The engine's address is not understood: the provider block's host says "ssh://me:secret@lab": a password cannot be passed on; use a key. Write ssh://user@host:port.`},
+		"no scheme":           {"lab:2375", `The engine's address is not understood: the provider block's host says "lab:2375"; write unix:///path/of/the.sock, tcp://host:port or ssh://user@host.`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := (&engine{}).configure(t.Context(), Config{Host: test.host}, plugins.Folders{})

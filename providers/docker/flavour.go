@@ -22,6 +22,7 @@ type FlavourConfig struct {
 	Ports        map[string][]string `nxc:"ports,optional" doc:"Role or node to the ports that the host publishes: \"8080:80\", \"127.0.0.1:5353:53/udp\", \"80\" for a port that the engine chooses, \"8080-8089:80\" for one port a node."`
 	Volumes      map[string][]string `nxc:"volumes,optional" doc:"Role or node to what is mounted: \"/path/on/the/host:/path\", \"./beside/the/configuration:/path:ro\", \"name:/path\" for a volume of the deployment."`
 	Subnet       string              `nxc:"subnet,optional" doc:"The network's addresses in CIDR notation; by default the first that are free."`
+	Store        string              `nxc:"store,optional,default=auto" doc:"How nodes get the Nix store: bind mounts this machine's; image makes their image hold what their systems need, for an engine elsewhere; auto mounts where the engine is seen to have this very store."`
 	Image        string              `nxc:"image,optional" doc:"Image below the nodes' systems, by default an empty one."`
 	Privileged   []string            `nxc:"privileged,optional" doc:"Roles or nodes with full power over the engine's host."`
 	Capabilities map[string][]string `nxc:"capabilities,optional" doc:"Role or node to capabilities beyond the engine's usual ones. Units with DynamicUser or BindPaths need SYS_ADMIN."`
@@ -57,10 +58,6 @@ type node struct {
 // expand lays a composition out: one network, one image, a container a node,
 // and the volumes that they name.
 func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) error {
-	if e.client != nil && !e.endpoint.local() {
-		return sdk.Error("The Docker engine is on another machine",
-			fmt.Sprintf("%s says %s. The nodes mount the store of this machine, so the flavour docker needs an engine here.", e.endpoint.source, e.endpoint.host))
-	}
 	var x extra
 	if len(r.Extra) > 0 {
 		if err := json.Unmarshal(r.Extra, &x); err != nil {
@@ -75,6 +72,10 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	if err := checkKeys(c, nodes); err != nil {
 		return err
 	}
+	store, err := e.chooseStore(c.Store, c.Image)
+	if err != nil {
+		return err
+	}
 	ports, err := publish(nodes, c.Ports, x.Ports)
 	if err != nil {
 		return err
@@ -85,7 +86,11 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	}
 	sdk.Add(out, "docker_network", keyNetwork, Network{Name: keyNetwork, Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()})
 	if c.Image == "" {
-		sdk.Add(out, "docker_image", keyImage, Image{Name: keyImage})
+		image := Image{Name: keyImage}
+		if store == storeImage {
+			image.Systems = systemsOf(nodes)
+		}
+		sdk.Add(out, "docker_image", keyImage, image)
 	}
 	attached, err := e.attach(nodes, c.Volumes, x, out)
 	if err != nil {
@@ -100,6 +105,9 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 		want.Ports, want.IP = ports[n.name], addresses[n.name].String()
 		attached.add(n, &want)
 		layout.containers = append(layout.containers, composed{want, n.role.Name, n.index, attached.volumes[n.name]})
+		if store == storeImage { // the store's mount is the first
+			want.Mounts = want.Mounts[1:]
+		}
 		added := sdk.Add(out, "docker_container", n.name, want).Ref("network", "docker_network", keyNetwork, "id")
 		if c.Image == "" {
 			added.Ref("image", "docker_image", keyImage, "reference")
@@ -113,6 +121,16 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 		})
 	}
 	return layout.file(out)
+}
+
+// systemsOf are the systems of all nodes, each once.
+func systemsOf(nodes []node) []string {
+	var systems []string
+	for _, n := range nodes {
+		systems = append(systems, n.role.System)
+	}
+	slices.Sort(systems)
+	return slices.Compact(systems)
 }
 
 // nodesOf lists the nodes of all roles, in order.
@@ -185,7 +203,7 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 		Command: []string{system + "/init"},
 		Env:     map[string]string{"PATH": "/run/wrappers/bin:" + system + "/sw/bin:" + system + "/sw/sbin"},
 		Systemd: true,
-		Mounts:  []Mount{{Source: "/nix/store", Target: "/nix/store", ReadOnly: true}},
+		Mounts:  []Mount{{Source: storeFolder, Target: storeFolder, ReadOnly: true}},
 		// NixOS keeps its setuid programs there.
 		Tmpfs:        map[string]string{"/run/wrappers": "exec,suid,mode=755"},
 		Privileged:   slices.Contains(c.Privileged, n.name) || slices.Contains(c.Privileged, n.role.Name),

@@ -24,6 +24,7 @@ import (
 type Image struct {
 	Name      string            `nxc:"name,required,replace" doc:"The image's own name. The engine knows it by reference."`
 	Archive   string            `nxc:"archive,optional,replace" doc:"Tar archive of the root file system, compressed or not, relative to the configuration. Without it the image is empty."`
+	Systems   []string          `nxc:"systems,optional" doc:"Store paths. The image holds them and all that they need, for an engine without this machine's store."`
 	Labels    map[string]string `nxc:"labels,optional,replace" doc:"Labels beside nxc's own."`
 	Reference string            `nxc:"reference,computed" doc:"Name and tag in the engine."`
 	ID        string            `nxc:"id,computed" doc:"The engine's identifier."`
@@ -32,7 +33,15 @@ type Image struct {
 // images handles docker_image.
 type images struct{ *engine }
 
+var (
+	_ sdk.Updater[Image] = images{}
+	_ sdk.Planner[Image] = images{}
+)
+
 func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error {
+	if len(want.Systems) > 0 {
+		return i.load(ctx, op, want)
+	}
 	labels, err := marks(op, "docker_image", want.Name, want.Labels, want)
 	if err != nil {
 		return err
@@ -187,6 +196,7 @@ func (i images) Delete(ctx context.Context, op sdk.Operation, have *Image) error
 	if !ours(op, "docker_image", seen.Labels) {
 		return notOurs("image", have.Reference, seen.ID, seen.Labels)
 	}
+	i.removeOthers(ctx, op, seen.ID)
 	op.Phase("removing the image")
 	_, err = i.client.ImageRemove(ctx, seen.ID, client.ImageRemoveOptions{PruneChildren: true, Force: len(seen.RepoTags) > 1})
 	switch {
@@ -211,7 +221,12 @@ func (i images) Find(ctx context.Context, op sdk.Operation) ([]sdk.Found[Image],
 			return nil, err
 		}
 		f.Object.observe(seen)
-		found = append(found, f)
+		// What an update loaded carries the attempt of the first image.
+		if older := slices.IndexFunc(found, func(o sdk.Found[Image]) bool { return o.Attempt == f.Attempt && o.Address == f.Address }); older < 0 {
+			found = append(found, f)
+		} else if len(f.Object.Systems) > 0 && found[older].Object.Reference == "" {
+			found[older] = f
+		}
 	}
 	slices.SortFunc(found, func(a, b sdk.Found[Image]) int { return strings.Compare(a.Object.ID, b.Object.ID) })
 	return found, nil

@@ -1,0 +1,237 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An image of a closure is a tar archive as the engine loads it: layers first,
+// which are made and hashed while they are sent, then what names them. A layer
+// is the same bytes whenever it holds the same store paths, so the engine keeps
+// it once, however many images have it.
+
+// manyLayers is how many store paths at most have a layer of their own. The
+// engine stacks no more than 125.
+const manyLayers = 40
+
+// ownLayer is how large a store path is that has one.
+const ownLayer = 1 << 20
+
+// closure lists the store paths that systems need.
+func closure(ctx context.Context, systems []string) ([]string, error) {
+	program, err := exec.LookPath("nix-store")
+	if err != nil {
+		program = "/nix/var/nix/profiles/default/bin/nix-store"
+	}
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, append([]string{"--query", "--requisites"}, systems...)...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("ask Nix what %s needs: %w: %s", strings.Join(systems, ", "), err, strings.TrimSpace(complaint.String()))
+	}
+	paths := strings.Fields(out.String())
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
+
+// layer is some store paths and the size of their archive.
+type layer struct {
+	paths []string
+	size  int64
+}
+
+// layersOf divides store paths: the largest have a layer each, in an order that
+// does not depend on the others, and the small ones, which change most, share
+// the last.
+func layersOf(paths []string) ([]layer, error) {
+	var large []layer
+	var small layer
+	for _, p := range paths {
+		one := layer{paths: []string{p}}
+		var err error
+		if one.size, err = one.measure(); err != nil {
+			return nil, err
+		}
+		if one.size < ownLayer {
+			small.paths = append(small.paths, p)
+			continue
+		}
+		large = append(large, one)
+	}
+	slices.SortFunc(large, func(a, b layer) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.paths[0], b.paths[0]))
+	})
+	for len(large) > manyLayers {
+		small.paths = append(small.paths, large[len(large)-1].paths...)
+		large = large[:len(large)-1]
+	}
+	if len(small.paths) == 0 {
+		return large, nil
+	}
+	slices.Sort(small.paths)
+	var err error
+	small.size, err = small.measure()
+	return append(large, small), err
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// measure is the size that the layer's archive will have.
+func (l *layer) measure() (int64, error) {
+	var size counter
+	err := l.write(&size, func(w io.Writer, _ string, size int64) error {
+		_, err := io.CopyN(w, zeroes{}, size)
+		return err
+	})
+	return int64(size), err
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// fileContent writes a file of the store, which never changes.
+func fileContent(w io.Writer, file string, size int64) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyN(w, f, size)
+	return err
+}
+
+// write packs the layer, with what content writes for each file.
+func (l *layer) write(out io.Writer, content func(w io.Writer, file string, size int64) error) error {
+	w := tar.NewWriter(out)
+	for _, folder := range []string{"nix/", "nix/store/"} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: folder, Mode: 0o755, ModTime: time.Unix(1, 0)}); err != nil {
+			return err
+		}
+	}
+	for _, p := range l.paths {
+		err := filepath.WalkDir(p, func(file string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return packStorePath(w, file, content)
+		})
+		if err != nil {
+			return fmt.Errorf("pack %s: %w", p, err)
+		}
+	}
+	return w.Close()
+}
+
+func packStorePath(w *tar.Writer, file string, content func(w io.Writer, file string, size int64) error) error {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return err
+	}
+	target := ""
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if target, err = os.Readlink(file); err != nil {
+			return err
+		}
+	}
+	h := &tar.Header{Name: strings.TrimPrefix(file, "/"), Mode: int64(info.Mode().Perm()), ModTime: time.Unix(1, 0)}
+	switch {
+	case info.IsDir():
+		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+	case target != "":
+		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, target, 0o777
+	case info.Mode().IsRegular():
+		h.Typeflag, h.Size = tar.TypeReg, info.Size()
+	default:
+		return errors.New("the store holds a file that is neither file, folder nor link: " + file)
+	}
+	if err := w.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
+		return err
+	}
+	return content(w, file, h.Size)
+}
+
+// closureImage is an image about to be loaded.
+type closureImage struct {
+	layers       []layer
+	reference    string
+	architecture string
+	labels       map[string]string
+}
+
+// size is about how much write will write.
+func (c *closureImage) size() int64 {
+	var sum int64
+	for _, l := range c.layers {
+		sum += l.size
+	}
+	return sum
+}
+
+// write writes the archive.
+func (c *closureImage) write(out io.Writer) error {
+	w := tar.NewWriter(out)
+	var names, sums []string
+	for i := range c.layers {
+		l := &c.layers[i]
+		name := fmt.Sprintf("layer-%d.tar", i)
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: l.size}); err != nil {
+			return err
+		}
+		sum := sha256.New()
+		if err := l.write(io.MultiWriter(w, sum), fileContent); err != nil {
+			return err
+		}
+		names, sums = append(names, name), append(sums, "sha256:"+hex.EncodeToString(sum.Sum(nil)))
+	}
+	config, err := json.Marshal(map[string]any{
+		"architecture": c.architecture, "os": "linux", "created": "1970-01-01T00:00:01Z",
+		"config": map[string]any{"Labels": c.labels},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": sums},
+	})
+	if err != nil {
+		return err
+	}
+	id := sha256.Sum256(config)
+	file := hex.EncodeToString(id[:]) + ".json"
+	manifest, err := json.Marshal([]map[string]any{{"Config": file, "RepoTags": []string{c.reference}, "Layers": names}})
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name    string
+		content []byte
+	}{{file, config}, {"manifest.json", manifest}} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: 0o644, Size: int64(len(f.content))}); err != nil {
+			return err
+		}
+		if _, err := w.Write(f.content); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
