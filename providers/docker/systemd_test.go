@@ -102,6 +102,38 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
+// A node cannot kill or catch its neighbours through the control groups, which
+// it sees.
+func TestSystemdNeighbours(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	c, ctx := containers{d.engine}, t.Context()
+	image := d.systemdRoot(nil)
+	attacker, victim := d.machine(image), d.machine(image)
+	victim.Name = "victim"
+	d.must(c.Create(ctx, d.op("docker_container.machine"), &attacker))
+	d.must(c.Create(ctx, d.op("docker_container.victim"), &victim))
+	const attack = `
+seen=0
+for group in $(find "/sys/fs/cgroup$0" -type d); do
+  seen=$((seen + 1))
+  for file in cgroup.kill cgroup.procs cgroup.freeze cgroup.subtree_control; do
+    ( echo 1 >"$group/$file" ) 2>/dev/null && echo "wrote $group/$file"
+  done
+  mkdir "$group/mine" 2>/dev/null && echo "made $group/mine"
+done
+test $seen -gt 0 && echo tried
+mount -o remount,rw /sys/fs/cgroup 2>/dev/null && echo remounted
+exit 0`
+	out, _, err := d.run(ctx, attacker.ID, "sh", "-c", attack, "/"+strings.TrimPrefix(victim.CgroupParent, "/"))
+	if out != "tried\n" || err != nil {
+		t.Errorf("what a node can do to another: %q, error %v", out, err)
+	}
+	if exists, err := c.Read(ctx, d.anyAttempt(), &victim); !exists || err != nil || !victim.Running {
+		t.Errorf("the victim: exists %v, running %v, error %v", exists, victim.Running, err)
+	}
+}
+
 func TestSystemdDegraded(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
