@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -152,5 +153,27 @@ func TestBootPhases(t *testing.T) {
 		if got := [2]string{b.phase(), b.failure()}; got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestCheckForwards: a port that a stranger has is said when planning; one that
+// a machine of ours has is nxc's own to compare.
+func TestCheckForwards(t *testing.T) {
+	m := machines{newHost(t)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	v := &Machine{Name: "one", Forwards: []Forward{{"127.0.0.1", int64(l.Addr().(*net.TCPAddr).Port), 80}}}
+	if err := m.checkForwards(v); err == nil || !strings.Contains(err.Error(), "cannot lead to one") {
+		t.Errorf("a port that is taken: %v", err)
+	}
+	have := Machine{Taken: []string{v.Forwards[0].claim()}}
+	if err := begin(operation("u", "a", "1"), m.folderOf(kindMachine, "x"), have); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.checkForwards(v); err != nil {
+		t.Errorf("a port that a machine of ours has: %v", err)
 	}
 }

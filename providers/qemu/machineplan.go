@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
@@ -32,8 +34,36 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 		}
 		p.SetKnown("taken")
 	}
+	if prior == nil && !p.Unknown("forward") {
+		if err := m.checkForwards(v); err != nil {
+			return err
+		}
+	}
 	if prior != nil && prior.System == "" && (p.Unknown("initrd") || prior.Initrd != v.Initrd) {
 		p.Replace("initrd", "its initrd changed")
+	}
+	return nil
+}
+
+// checkForwards refuses ports of this machine that somebody else has. Those of
+// machines of ours are compared by nxc itself.
+func (m machines) checkForwards(v *Machine) error {
+	var ours []string
+	for _, dir := range m.foldersOf(kindMachine) {
+		if r, err := readRecord[Machine](dir); err == nil {
+			ours = append(ours, r.Object.Taken...)
+		}
+	}
+	for i, f := range v.Forwards {
+		if slices.Contains(ours, f.claim()) {
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(f.Listen, fmt.Sprint(f.Host)))
+		if err != nil {
+			return sdk.AttributeError(fmt.Sprintf("forward[%d].host", i), fmt.Sprintf("%s of this machine cannot lead to %s", f.claim(), v.Name),
+				fmt.Sprintf("%v. Choose another port, or end what listens there.", err))
+		}
+		l.Close()
 	}
 	return nil
 }

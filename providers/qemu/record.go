@@ -93,21 +93,23 @@ func exists[T any](op sdk.Operation, dir string) (bool, error) {
 	return true, nil
 }
 
+// foldersOf lists the folders of a kind's objects.
+func (h *host) foldersOf(kind string) []string {
+	entries, _ := os.ReadDir(h.folders.State) // not there: nothing was made yet
+	var folders []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), kind+"-") {
+			folders = append(folders, filepath.Join(h.folders.State, e.Name()))
+		}
+	}
+	return folders
+}
+
 // find lists the objects of a kind that the deployment made.
 func find[T any](h *host, op sdk.Operation, kind string) ([]sdk.Found[T], error) {
-	entries, err := os.ReadDir(h.folders.State)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	var found []sdk.Found[T]
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), kind+"-") {
-			continue
-		}
-		r, err := readRecord[T](filepath.Join(h.folders.State, e.Name()))
+	for _, dir := range h.foldersOf(kind) {
+		r, err := readRecord[T](dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed meanwhile, or never begun
 		}
