@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
@@ -40,7 +39,6 @@ type Machine struct {
 	Address string   `nxc:"address,computed" doc:"IPv4 address in the network."`
 	Running bool     `nxc:"running,computed" doc:"Whether it runs. One that ended is started again."`
 	Taken   []string `nxc:"taken,computed,exclusive" doc:"What it takes of this machine's ports, as ADDRESS:PORT."`
-	Log     string   `nxc:"log,computed" doc:"File that keeps what the serial console said."`
 }
 
 // Forward is a port of this machine that leads to a machine.
@@ -101,7 +99,7 @@ const (
 func (m machines) Create(ctx context.Context, op sdk.Operation, want *Machine) error {
 	id := idOf(op)
 	dir := m.folderOf(kindMachine, id)
-	want.ID, want.UUID, want.Log = id, uuidOf(id), filepath.Join(dir, serialFile)
+	want.ID, want.UUID = id, uuidOf(id)
 	m.decide(want)
 	if err := begin(op, dir, *want); err != nil {
 		return err

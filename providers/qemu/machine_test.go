@@ -234,7 +234,7 @@ func (p *pair) resetAndStop() {
 	if _, err := p.Exec(p.Context(), p.ops[0], p.nodes[0], plugins.Process{Command: []string{"true"}}); err == nil || !strings.Contains(err.Error(), "does not run") {
 		p.Errorf("exec on a machine that was crashed: %v", err)
 	}
-	if log, err := os.ReadFile(p.nodes[1].Log); err != nil || !bytes.Contains(log, []byte("nxc: phase system")) {
+	if log, err := os.ReadFile(filepath.Join(p.folderOf(kindMachine, p.nodes[1].ID), serialFile)); err != nil || !bytes.Contains(log, []byte("nxc: phase system")) {
 		p.Errorf("the serial log: %v, %d bytes", err, len(log))
 	}
 	if _, err := lan.Plugged(p.folderOf(kindNetwork, p.network.ID), p.nodes[0].ID+"-0"); err != nil {

@@ -127,7 +127,7 @@ func (m machines) reach(ctx context.Context, op sdk.Operation, have *Machine) (*
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	return nil, sdk.Error(have.Name+" does not answer by ssh", fmt.Sprintf("%v. Look at its console with nxc console, or its log %s.", last, have.Log))
+	return nil, sdk.Error(have.Name+" does not answer by ssh", fmt.Sprintf("%v. See what it says with: nxc logs %s", last, have.Name))
 }
 
 // Exec runs a program by ssh.
