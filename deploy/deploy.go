@@ -160,7 +160,7 @@ type PinChange struct {
 
 // HasChanges reports whether applying would do anything.
 func (p *Planned) HasChanges() bool {
-	if len(p.p.edits) > 0 {
+	if p.p != nil && len(p.p.edits) > 0 {
 		return true
 	}
 	for i := range p.Plan.Changes {

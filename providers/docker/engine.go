@@ -34,6 +34,7 @@ type engine struct {
 	version  client.ServerVersionResult
 	cgroup   cgroups
 	project  string             // the configuration's folder
+	seed     string             // what spreads deployments over the first pool, see startOf
 	hook     client.RequestHook // sees every request; for tests
 	taken    []netip.Prefix     // subnets in use when we looked
 
@@ -48,7 +49,7 @@ func (e *engine) configure(ctx context.Context, c Config, folders plugins.Folder
 	if err != nil {
 		return plugins.Location{}, err
 	}
-	e.endpoint, e.project = ep, folders.Project
+	e.endpoint, e.project, e.seed = ep, folders.Project, folders.Project
 	if err := e.connect(ctx); err != nil {
 		return plugins.Location{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/bits"
 	"net/netip"
@@ -25,9 +26,9 @@ func pools() []netip.Prefix {
 	}
 }
 
-// subnetFor returns the subnet of a deployment that has none yet: the first
-// that overlaps nothing we saw and nothing that another deployment of this
-// process took. Asked again, it gives the same answer.
+// subnetFor returns the subnet of a deployment that has none yet: its own
+// start, or else the first that overlaps nothing we saw and nothing that
+// another deployment of this process took. Asked again, it gives the same answer.
 func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -41,7 +42,10 @@ func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
 			taken = append(taken, p)
 		}
 	}
-	p, ok := firstFree(pools(), taken, width)
+	p, ok := e.startOf(deployment, width)
+	if !ok || slices.ContainsFunc(taken, p.Overlaps) {
+		p, ok = firstFree(pools(), taken, width)
+	}
 	if !ok {
 		return netip.Prefix{}, fmt.Errorf("no subnet /%d is free", width)
 	}
@@ -50,6 +54,21 @@ func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
 	}
 	e.chosen[deployment] = p
 	return p, nil
+}
+
+// startOf is the subnet of the first pool that a deployment tries first, drawn
+// from its name and the project's folder: two projects that are planned at the
+// same moment, and see the same subnets free, then seldom choose the same one.
+func (e *engine) startOf(deployment string, width int) (netip.Prefix, bool) {
+	if e.seed == "" {
+		return netip.Prefix{}, false
+	}
+	pool := pools()[0]
+	h := fnv.New32a()
+	h.Write([]byte(e.seed + "\x00" + deployment))
+	n := uint64(h.Sum32()) % (1 << (width - pool.Bits()))
+	a, ok := offset(pool.Addr(), n<<(32-width))
+	return netip.PrefixFrom(a, width), ok
 }
 
 // reserve remembers that a deployment holds a subnet, so that no other gets it.
