@@ -52,12 +52,16 @@ func (e *engine) holderOf(ctx context.Context, p Port, except string) string {
 	if !e.sameHost() {
 		return ""
 	}
-	for _, table := range []string{"/proc/net/" + p.Protocol, "/proc/net/" + p.Protocol + "6"} {
-		if f, err := os.Open(table); err == nil {
-			inodes := listeners(bufio.NewScanner(f), p.Host)
-			f.Close()
-			if name := programWith(inodes); name != "" {
-				return name
+	// The kernel's tables are read in pieces, and what comes and goes meanwhile
+	// can hide a line: look more than once.
+	for range 3 {
+		for _, table := range []string{"/proc/net/" + p.Protocol, "/proc/net/" + p.Protocol + "6"} {
+			if f, err := os.Open(table); err == nil {
+				inodes := listeners(bufio.NewScanner(f), p.Host)
+				f.Close()
+				if name := programWith(inodes); name != "" {
+					return name
+				}
 			}
 		}
 	}
