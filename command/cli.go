@@ -16,6 +16,12 @@ import (
 // Main runs nxc with the arguments that follow the program's name, and
 // returns its exit status.
 func Main(env *Env, args []string) int {
+	out := &noted{Writer: env.Stdout}
+	env.Stdout = out
+	return out.checked(env, run(env, args))
+}
+
+func run(env *Env, args []string) int {
 	args, err := globalFlags(env, args)
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "nxc:", err)
