@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
@@ -107,6 +108,17 @@ func (p *Project) deliverContexts(ctx context.Context, d *Deployment, objects ma
 		}
 	}
 	return told, diags
+}
+
+// forgetKeys removes the keys of a deployment that is gone.
+func (p *Project) forgetKeys(uuid string) {
+	if uuid == "" {
+		return
+	}
+	if err := os.RemoveAll(p.keyFolder(uuid)); err != nil {
+		p.o.Logger.Warn("keys are left", "uuid", uuid, "err", err)
+	}
+	_ = os.Remove(filepath.Dir(p.keyFolder(uuid))) // it stays while others have keys
 }
 
 // keyFolder holds a deployment's keys.

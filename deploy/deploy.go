@@ -204,6 +204,9 @@ func (p *Project) Started() []string {
 // Close ends the providers.
 func (p *Project) Close(ctx context.Context) {
 	p.providers.close(ctx)
+	if len(p.recorded.Resources()) == 0 {
+		p.removeFolders()
+	}
 }
 
 // folders returns a provider configuration's places. They are there once
@@ -224,6 +227,17 @@ func (p *Project) foldersOf(configuration string) plugins.Folders {
 		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
 		Keys:    filepath.Join(p.home(), "keys"),
+	}
+}
+
+// removeFolders removes the providers' places that are empty, where nothing
+// exists that could need them.
+func (p *Project) removeFolders() {
+	for _, running := range p.providers.all() {
+		f := p.foldersOf(running.name)
+		for _, dir := range []string{f.State, filepath.Dir(f.State), f.Runtime} {
+			_ = os.Remove(dir) // it stays when something is in it
+		}
 	}
 }
 

@@ -108,6 +108,9 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 		if err := r.put(name, record); err != nil {
 			return append(diags, stateDiagnostic(err))
 		}
+		if r.session.Deployment(name) == nil {
+			r.p.forgetKeys(record.UUID)
+		}
 		r.p.prune(record, d)
 	}
 	return diags
@@ -115,6 +118,7 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 
 // end closes the session: the state is written, the locks are freed.
 func (r *run) end() hcl.Diagnostics {
+	r.p.recorded = r.session.State()
 	if err := r.session.End(context.WithoutCancel(r.hard)); err != nil {
 		return hcl.Diagnostics{stateDiagnostic(err)}
 	}
