@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -37,9 +38,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// oneEngine is held by one script at a time of those that deploy to the engine:
+// plans made in the same moment choose the same subnet.
+var oneEngine sync.Mutex
+
 // setup gives every script a home of its own. The stand-in's files and Nix's
 // evaluations are shared with the user's cache, which they are made for.
 func setup(e *testscript.Env) error {
+	if strings.HasPrefix(filepath.Base(e.WorkDir), "script-docker_") {
+		oneEngine.Lock()
+		e.Defer(oneEngine.Unlock)
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = filepath.Join(os.TempDir(), "nxc-test-cache")
