@@ -22,7 +22,7 @@
 
   testScript = ''
     server.wait_for_unit("nginx.service")
-    client.wait_for_unit("network.target")
-    assert "hello" in client.succeed("curl -sSf http://server/")
+    client1.wait_for_unit("network.target")
+    assert "hello" in client1.succeed("curl -sSf http://server/")
   '';
 }
