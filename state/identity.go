@@ -4,17 +4,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+
+	"github.com/google/uuid"
 )
 
 // NewUUID draws a random UUID (version 4): a lineage's or a deployment's.
-func NewUUID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
+func NewUUID() string { return uuid.NewString() }
 
 // NewAttempt draws the mark of one try to create one object: sixteen
 // hexadecimal digits, of which names outside may carry the first few.
