@@ -15,6 +15,11 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
+// ownNetwork is the kernel's folder of tables of the network that we are in.
+// /proc/net is that of the process's first thread, which may have gone into a
+// container's network to shape it (see link.go) and never comes back.
+const ownNetwork = "/proc/thread-self/net/"
+
 // portTaken turns the engine's refusal to publish a port into an error that
 // names who has it; nil when err is something else.
 func (e *engine) portTaken(ctx context.Context, have *Container, err error) error {
@@ -52,16 +57,12 @@ func (e *engine) holderOf(ctx context.Context, p Port, except string) string {
 	if !e.sameHost() {
 		return ""
 	}
-	// The kernel's tables are read in pieces, and what comes and goes meanwhile
-	// can hide a line: look more than once.
-	for range 3 {
-		for _, table := range []string{"/proc/net/" + p.Protocol, "/proc/net/" + p.Protocol + "6"} {
-			if f, err := os.Open(table); err == nil {
-				inodes := listeners(bufio.NewScanner(f), p.Host)
-				f.Close()
-				if name := programWith(inodes); name != "" {
-					return name
-				}
+	for _, table := range []string{ownNetwork + p.Protocol, ownNetwork + p.Protocol + "6"} {
+		if f, err := os.Open(table); err == nil {
+			inodes := listeners(bufio.NewScanner(f), p.Host)
+			f.Close()
+			if name := programWith(inodes); name != "" {
+				return name
 			}
 		}
 	}

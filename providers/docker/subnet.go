@@ -164,7 +164,7 @@ func assign(subnet netip.Prefix, names []string, prior map[string]netip.Addr) (m
 
 // hostRoutes are the subnets that this machine has routes to.
 func hostRoutes() []netip.Prefix {
-	f, err := os.Open("/proc/net/route")
+	f, err := os.Open(ownNetwork + "route")
 	if err != nil {
 		return nil // not Linux: the engine refuses what overlaps
 	}
