@@ -157,7 +157,7 @@ func helpOf(table map[string]*command) cli.HelpFunc {
 		b.WriteString(`Usage: nxc [-chdir DIR] [-no-color] COMMAND [flags] [arguments]
 
 nxc runs a NixOS composition anywhere: it plans, applies and destroys
-reproducible environments, as containers today.
+reproducible environments, as containers or as machines.
 
 Start here:
   nxc init -template webserver    write an example
