@@ -83,7 +83,7 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		applied.Interrupted, applied.GaveUp = true, true
 		result.Problems = slices.DeleteFunc(result.Problems, func(found plan.Problem) bool { return !found.Warning })
 	}
-	diags = append(diags, p.diagnostics(result.Problems)...)
+	diags = append(diags, p.diagnostics(onePerDeath(result.Problems))...)
 	diags = append(diags, r.finish(x, &result, applied)...)
 	more := r.end()
 	diags = append(diags, more...)

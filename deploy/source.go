@@ -287,7 +287,7 @@ func (p *Project) pluginProblems(a addr.Instance, diags plugins.Diagnostics) []p
 	for _, d := range diags {
 		out = append(out, plan.Problem{
 			Addr: a, Path: d.Path, Warning: d.Severity == plugins.Warning,
-			Summary: d.Summary, Detail: d.Detail,
+			Summary: d.Summary, Detail: d.Detail, Ended: d.Ended,
 		})
 	}
 	return out

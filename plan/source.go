@@ -96,6 +96,9 @@ type Problem struct {
 	Warning bool
 	Summary string // terse, no full stop
 	Detail  string // sentences that say the remedy
+	// Ended says that the provider's process ended: the same problem, in the same
+	// words, is that of everything that the provider had to do.
+	Ended bool
 	// Source is a diagnostic of the caller's own, passed through.
 	Source any
 }

@@ -21,6 +21,10 @@ type Diagnostic struct {
 	Summary  string // terse, no full stop
 	Detail   string // sentences; says the remedy
 	Path     cty.Path
+
+	// Ended says that the provider's process is gone, which every call to it
+	// hears in the same words. It is the host's to say and does not travel.
+	Ended bool
 }
 
 // Diagnostics is what a call has to tell. Nil is success.

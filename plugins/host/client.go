@@ -22,8 +22,12 @@ type Client struct {
 	process *process
 	tail    *tail
 
-	ending   atomic.Bool  // we asked for the end
-	applying sync.RWMutex // held for reading by every Apply
+	ending   atomic.Bool             // we asked for the end
+	overdue  atomic.Pointer[overdue] // why we ended it by force
+	applying sync.RWMutex            // held for reading by every Apply
+
+	told  sync.Once           // death
+	death plugins.Diagnostics // the same for every call that it hits
 }
 
 var _ plugins.Provider = (*Client)(nil)
@@ -85,10 +89,21 @@ func (c *Client) ifSilent(ctx context.Context, verb string, after time.Duration,
 	return d
 }
 
-// Apply creates, updates or deletes one object.
+// Apply creates, updates or deletes one object. It does not wait for ever: a
+// plugin that does not keep to the operation's timeout is ended, and the result
+// is lost, with those of all that it had under way.
 func (c *Client) Apply(ctx context.Context, r plugins.ApplyRequest, progress func(plugins.Progress)) plugins.ApplyResult {
 	c.applying.RLock()
 	defer c.applying.RUnlock()
+	if c.gone(0) { // nothing was begun, nothing is lost
+		return plugins.ApplyResult{Object: r.Prior, Diagnostics: c.explainEnd("Apply")}
+	}
+	if r.Operation.Timeout > 0 {
+		bounded, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer c.watch(&r, cancel)()
+		ctx = bounded
+	}
 	return c.Client.Apply(ctx, r, progress)
 }
 

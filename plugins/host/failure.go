@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -75,15 +76,26 @@ func (c *Client) gone(wait time.Duration) bool {
 	}
 }
 
-// explainEnd tells a crash from an end that we asked for.
+// explainEnd tells a crash from an end that we asked for. A crash is told in the
+// same words to every call that it hits.
 func (c *Client) explainEnd(verb string) plugins.Diagnostics {
 	if c.ending.Load() {
 		return plugins.NewError(fmt.Sprintf("%s was interrupted: provider %s has been stopped", verb, c.options.Name),
 			"Run the command again: what was under way is found again.")
 	}
-	return plugins.NewError(fmt.Sprintf("Provider %s ended unexpectedly", c.options.Name),
-		fmt.Sprintf("It ended with %s during %s.%s Run the command again: what was under way is found again. %s",
-			c.process.ending(), verb, c.lastWords(), c.remedy()))
+	c.told.Do(func() {
+		if late := c.overdue.Load(); late != nil {
+			c.death = c.explainOverdue(late)
+		} else {
+			c.death = plugins.NewError(fmt.Sprintf("Provider %s ended unexpectedly", c.options.Name),
+				fmt.Sprintf("It ended with %s during %s.%s Run the command again: what was under way is found again. %s",
+					c.process.ending(), verb, c.lastWords(), c.remedy()))
+		}
+		for i := range c.death {
+			c.death[i].Ended = true
+		}
+	})
+	return slices.Clone(c.death)
 }
 
 // explainSilence is for a call that had to be answered by now.

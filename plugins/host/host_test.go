@@ -111,6 +111,9 @@ func (testHandler) Create(ctx context.Context, op sdk.Operation, want *testThing
 	case "die":
 		fmt.Fprintln(os.Stderr, "fatal: out of luck")
 		os.Exit(9)
+	case "stuck":
+		fmt.Fprintln(os.Stderr, "the engine says nothing")
+		<-make(chan struct{})
 	case "wait":
 		op.Phase("waiting for the end")
 		want.ID = "half made"

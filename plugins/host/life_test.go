@@ -49,6 +49,34 @@ func TestHang(t *testing.T) {
 	waitGone(t, c.PID(), time.Second)
 }
 
+// An operation that does not end when its time is over takes the plugin with
+// it. What else runs there is asked to end first, and tells how far it came.
+func TestOverdue(t *testing.T) {
+	o := options("plugin")
+	o.Grace = 300 * time.Millisecond
+	c := launch(t, o)
+	configure(t, c, "")
+	waiting := make(chan struct{})
+	other := make(chan plugins.ApplyResult, 1)
+	go func() { other <- create(t.Context(), c, "wait", func(plugins.Progress) { close(waiting) }) }()
+	<-waiting
+	r := c.Apply(t.Context(), plugins.ApplyRequest{
+		Type: "test_thing", Action: plugins.Create, Planned: thing("stuck"),
+		Operation: plugins.Operation{Address: "test_thing.a", Attempt: "f00", Timeout: 200 * time.Millisecond},
+	}, nil)
+	wantSaid(t, r.Diagnostics, "did not keep to a deadline", "create of test_thing.a", "200ms", "nor 600ms after", `create = "400ms"`, "the engine says nothing", "found again")
+	if !r.Lost || !r.Diagnostics[0].Ended {
+		t.Errorf("lost %v, %+v; want the plugin's end", r.Lost, r.Diagnostics)
+	}
+	halfMade(t, <-other)
+	waitGone(t, c.PID(), time.Second)
+
+	after := create(t.Context(), c, "a", nil)
+	if after.Lost || len(after.Diagnostics) != 1 || after.Diagnostics[0].Detail != r.Diagnostics[0].Detail {
+		t.Errorf("lost %v, %v; want the same words, and nothing lost", after.Lost, after.Diagnostics)
+	}
+}
+
 func TestStopLetsWorkEnd(t *testing.T) {
 	c := launch(t, options("plugin"))
 	configure(t, c, "")

@@ -41,12 +41,18 @@ type Options struct {
 	StartTimeout     time.Duration // until the plugin has said hello; 0: 20 s
 	SchemaTimeout    time.Duration // 0: 20 s
 	ConfigureTimeout time.Duration // 0: 2 min
+
+	// Grace is how long an operation whose time is over may go on once it was
+	// asked to end, and how long again once the whole plugin was. Then the
+	// plugin is ended by force. 0: 5 s.
+	Grace time.Duration
 }
 
 func (o *Options) setDefaults() {
 	o.StartTimeout = cmp.Or(o.StartTimeout, 20*time.Second)
 	o.SchemaTimeout = cmp.Or(o.SchemaTimeout, 20*time.Second)
 	o.ConfigureTimeout = cmp.Or(o.ConfigureTimeout, 2*time.Minute)
+	o.Grace = cmp.Or(o.Grace, 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -39,13 +39,14 @@ const (
 	createBefore = "create-before" // an error before anything exists
 	createAfter  = "create-after"  // an error when half was made
 	createHang   = "create-hang"   // waits, half made, until it is interrupted
+	createStuck  = "create-stuck"  // waits, half made, and hears of no interruption
 	createCrash  = "create-crash"  // the plugin dies, half made
 	failUpdate   = "update"
 	failDelete   = "delete"
 	failRead     = "read"
 )
 
-var faults = []string{createBefore, createAfter, createHang, createCrash, failUpdate, failDelete, failRead}
+var faults = []string{createBefore, createAfter, createHang, createStuck, createCrash, failUpdate, failDelete, failRead}
 
 // checkName keeps names inside the root.
 func checkName(name string) plugins.Diagnostics {
@@ -125,6 +126,9 @@ func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay stri
 		op.Phase("waiting for the end of the world")
 		<-ctx.Done()
 		return ctx.Err()
+	case createStuck:
+		op.Phase("waiting for the end of the world")
+		<-make(chan struct{})
 	case createCrash:
 		fmt.Fprintln(os.Stderr, "fake: crashing, as asked")
 		os.Exit(exitCrash)

@@ -19,7 +19,7 @@ type Thing struct {
 	Name    string `nxc:"name,required,replace,exclusive" doc:"Name of the file's folder."`
 	Content string `nxc:"content" doc:"What the file says. It changes in place."`
 	Secret  string `nxc:"secret,sensitive" doc:"Something that is never shown."`
-	Fail    string `nxc:"fail" doc:"Fault: create-before, create-after, create-hang, create-crash, update, delete or read."`
+	Fail    string `nxc:"fail" doc:"Fault: create-before, create-after, create-hang, create-stuck, create-crash, update, delete or read."`
 	Delay   string `nxc:"delay" doc:"How long its creation takes, such as 200ms."`
 	ID      string `nxc:"id,computed" doc:"The attempt that made it."`
 	Path    string `nxc:"path,computed" doc:"The file."`
