@@ -53,7 +53,7 @@ func openKeyring(folder string) (*keyring, error) {
 // private returns the files that reach a node only through its provider: its
 // host key, and the token that tells this boot's attempt from any other.
 func (k *keyring) private(node, attempt string) ([]plugins.ContextFile, error) {
-	name := filepath.Join(k.folder, "host_"+hex.EncodeToString([]byte(node)))
+	name := hostKeyFile(k.folder, node)
 	public, err := keyPair(name, node)
 	if err != nil {
 		return nil, err
@@ -67,6 +67,11 @@ func (k *keyring) private(node, attempt string) ([]plugins.ContextFile, error) {
 		{Path: "/etc/nxc/private/ssh_host_ed25519_key", Mode: 0o600, Private: true, Content: key},
 		{Path: "/etc/nxc/private/ssh_host_ed25519_key.pub", Mode: 0o600, Private: true, Content: []byte(public + "\n")},
 	}, nil
+}
+
+// hostKeyFile is where the host key of a node lies.
+func hostKeyFile(folder, node string) string {
+	return filepath.Join(folder, "host_"+hex.EncodeToString([]byte(node)))
 }
 
 // token is the boot token of one attempt at a node.
