@@ -13,7 +13,7 @@ complain() {
 
 # Lines between "Commands:" and the closing remark: one or two words, two
 # spaces or more, a synopsis.
-commands=$("$nxc" -help 2>/dev/null | sed -n '/^Commands:/,/^"nxc/s/^  \([a-z]*\( [a-z]*\)\{0,1\}\)  .*/\1/p')
+commands=$("$nxc" -help 2>/dev/null | sed -n '/^Commands:/,/^"nxc/s/^  \([a-z-]*\( [a-z-]*\)\{0,1\}\)  .*/\1/p')
 [ -n "$commands" ] || complain "$nxc -help lists no commands"
 
 while read -r command; do
