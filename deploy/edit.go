@@ -14,7 +14,8 @@ import (
 type edit struct {
 	at       addr.Instance
 	resource *state.Resource   // nil: forgotten
-	record   *state.Deployment // of the deployment, when it must be changed too
+	record   *state.Deployment // of the deployment, when it must be changed before
+	after    *state.Deployment // of the deployment, when it must be changed after
 }
 
 // on makes an edit in a state.
@@ -24,9 +25,12 @@ func (e *edit) on(s *state.State) {
 	}
 	if e.resource == nil {
 		s.RemoveResource(e.at)
-		return
+	} else {
+		s.SetResource(e.resource)
 	}
-	s.SetResource(e.resource)
+	if e.after != nil {
+		s.SetDeployment(e.after)
+	}
 }
 
 // in makes an edit in a session, which writes it down.
@@ -36,7 +40,13 @@ func (e *edit) in(session *state.Session) error {
 			return err
 		}
 	}
-	return session.Result(state.Result{Address: e.at, Resource: e.resource})
+	if err := session.Result(state.Result{Address: e.at, Resource: e.resource}); err != nil {
+		return err
+	}
+	if e.after != nil {
+		return session.SetDeployment(e.after)
+	}
+	return nil
 }
 
 // moveTo returns the edits that put what is on record at one address, or at

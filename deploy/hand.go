@@ -79,27 +79,20 @@ func ReplaceProvider(ctx context.Context, store *state.Store, from, to string) (
 			if !ok {
 				continue
 			}
-			record := d.Copy()
-			delete(record.Providers, from)
-			if _, both := record.Providers[to]; !both {
-				record.Providers[to] = was
+			edits := throughProvider(s.ResourcesOf(d.Name), from, to)
+			if len(edits) == 0 {
+				continue
 			}
-			for _, r := range s.ResourcesOf(d.Name) {
-				c := r.Copy()
-				changed := c.Provider == from
-				if changed {
-					c.Provider = to
-				}
-				for i := range c.Deposed {
-					if c.Deposed[i].Provider == from {
-						c.Deposed[i].Provider, changed = to, true
-					}
-				}
-				if changed {
-					n++
-					all = append(all, edit{at: r.Address, resource: c, record: record})
-				}
+			// The one is on record until the last object is the other's.
+			both := d.Copy()
+			if _, there := both.Providers[to]; !there {
+				both.Providers[to] = was
 			}
+			one := both.Copy()
+			delete(one.Providers, from)
+			edits[0].record, edits[len(edits)-1].after = both, one
+			n += len(edits)
+			all = append(all, edits...)
 		}
 		if n == 0 {
 			return nil, fmt.Errorf("no object in the state was made through the provider configuration %q", from)
@@ -107,6 +100,28 @@ func ReplaceProvider(ctx context.Context, store *state.Store, from, to string) (
 		return all, nil
 	})
 	return n, err
+}
+
+// throughProvider returns the edits that let the objects of one provider
+// configuration belong to another.
+func throughProvider(list []*state.Resource, from, to string) []edit {
+	var edits []edit
+	for _, r := range list {
+		c := r.Copy()
+		changed := c.Provider == from
+		if changed {
+			c.Provider = to
+		}
+		for i := range c.Deposed {
+			if c.Deposed[i].Provider == from {
+				c.Deposed[i].Provider, changed = to, true
+			}
+		}
+		if changed {
+			edits = append(edits, edit{at: r.Address, resource: c})
+		}
+	}
+	return edits
 }
 
 // Push replaces the state's content by another state's. Both must be of one
