@@ -11,9 +11,9 @@ complain() {
 	status=1
 }
 
-# Lines between "Commands:" and the closing remark: one or two words, two
-# spaces or more, a synopsis.
-commands=$("$nxc" -help 2>/dev/null | sed -n '/^Commands:/,/^"nxc/s/^  \([a-z-]*\( [a-z-]*\)\{0,1\}\)  .*/\1/p')
+# Lines between "Commands:" and the closing remark: one or two words, and a
+# synopsis, which begins with a capital letter.
+commands=$("$nxc" -help 2>/dev/null | sed -n '/^Commands:/,/^"nxc/s/^  \([a-z-]*\( [a-z-]*\)\{0,1\}\)  *[A-Z].*/\1/p')
 [ -n "$commands" ] || complain "$nxc -help lists no commands"
 
 while read -r command; do
