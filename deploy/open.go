@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -227,11 +228,16 @@ func stateDiagnostic(err error) *hcl.Diagnostic {
 	return d
 }
 
-// sentence makes an error's text one.
+// sentence makes an error's text one. A name at its beginning, such as
+// webserver::docker or a file's, stays as it is written.
 func sentence(err error) string {
 	text := err.Error()
 	if text == "" {
 		return text
+	}
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ContainsAny(strings.TrimRight(first, ":,"), ":._/[") {
+		return trimStop(text) + "."
 	}
 	return fmt.Sprintf("%s%s.", upperFirst(text[:1]), trimStop(text[1:]))
 }
