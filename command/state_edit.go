@@ -47,7 +47,7 @@ func (f *editFlags) edit(ctx context.Context, env *Env, name string, change func
 func lastResort(env *Env, err error) {
 	var failed *state.SaveError
 	if errors.As(err, &failed) && failed.Content != nil {
-		env.Stdout.Write(failed.Content)
+		_, _ = env.Stdout.Write(failed.Content)
 	}
 }
 

@@ -138,9 +138,9 @@ func forget(s *state.State, what addr.Instance) []edit {
 var ErrNothingThere = errors.New("the state has nothing there; nxc state list shows what it has")
 
 // EditState changes a state by hand, under its locks and with a journal, like
-// every other command. make returns what is to be changed in the state that it
+// every other command. change returns what is to be changed in the state that it
 // is given, and must not change that; also names deployments that it may make.
-func EditState(ctx context.Context, store *state.Store, make func(*state.State) ([]edit, error), also ...addr.Deployment) error {
+func EditState(ctx context.Context, store *state.Store, change func(*state.State) ([]edit, error), also ...addr.Deployment) error {
 	snapshot, err := store.Load(ctx)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func EditState(ctx context.Context, store *state.Store, make func(*state.State) 
 	if len(session.Recovered()) > 0 {
 		return errors.New("a command that was waited for did not end as it should; run nxc state recover first")
 	}
-	edits, err := make(session.Base())
+	edits, err := change(session.Base())
 	if err != nil {
 		return err
 	}

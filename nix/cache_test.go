@@ -2,7 +2,6 @@ package nix
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,7 +12,7 @@ import (
 
 // bareNix has a cache, but no Nix.
 func bareNix(t testing.TB) *Nix {
-	return &Nix{cacheDir: t.TempDir(), logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return &Nix{cacheDir: t.TempDir(), logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestForgetOldest(t *testing.T) {

@@ -138,7 +138,7 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `# The plugins that this folder's configuration uses. nxc init writes it; commit it.
+	const want = `# The plugins that this folder's configuration uses. The first apply writes it; commit it.
 
 provider "bar" {
   version   = "0.1.0"

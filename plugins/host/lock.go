@@ -62,7 +62,7 @@ func ReadLock(folder string) (*Lock, error) {
 		diags = gohcl.DecodeBody(file.Body, nil, &content)
 	}
 	if diags.HasErrors() {
-		return nil, fmt.Errorf("%s cannot be read; nxc init writes it anew when it is removed: %w", LockName, diags.Errs()[0])
+		return nil, fmt.Errorf("%s cannot be read; remove it, and the next apply writes it anew: %w", LockName, diags.Errs()[0])
 	}
 	for _, p := range content.Providers {
 		if _, twice := l.pins[p.Name]; twice {
@@ -121,7 +121,7 @@ func (l *Lock) Write() error {
 		return nil
 	}
 	f := hclwrite.NewEmptyFile()
-	comment := "# The plugins that this folder's configuration uses. nxc init writes it; commit it.\n"
+	comment := "# The plugins that this folder's configuration uses. The first apply writes it; commit it.\n"
 	f.Body().AppendUnstructuredTokens(hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte(comment)}})
 	for _, name := range slices.Sorted(maps.Keys(l.pins)) {
 		p := l.pins[name]

@@ -43,7 +43,7 @@ func (c *Client) Copy(ctx context.Context, n plugins.Node, cp plugins.Copy) plug
 	for {
 		m, err := stream.Recv()
 		if err != nil {
-			return c.explainStream("Copy", ctx, err)
+			return c.explainStream(ctx, "Copy", err)
 		}
 		switch out := m.GetOutput().(type) {
 		case *proto.CopyOutput_Data:
@@ -75,7 +75,7 @@ func pump(r io.Reader, send func([]byte) error) error {
 }
 
 // explainStream prefers the reason for which we gave up ourselves.
-func (c *Client) explainStream(verb string, ctx context.Context, err error) plugins.Diagnostics {
+func (c *Client) explainStream(ctx context.Context, verb string, err error) plugins.Diagnostics {
 	if errors.Is(err, io.EOF) {
 		return c.explain(verb, errNoEnd)
 	}

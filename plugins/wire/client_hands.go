@@ -188,7 +188,7 @@ func (c *Client) Power(ctx context.Context, n plugins.Node, a plugins.PowerActio
 	for {
 		m, err := stream.Recv()
 		if err != nil {
-			return c.explainStream("Power", ctx, err)
+			return c.explainStream(ctx, "Power", err)
 		}
 		switch e := m.GetEvent().(type) {
 		case *proto.PowerEvent_Progress:
@@ -231,7 +231,7 @@ func (c *Client) Console(ctx context.Context, n plugins.Node, co plugins.Console
 			if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 				return nil
 			}
-			return c.explainStream("Console", call, err)
+			return c.explainStream(call, "Console", err)
 		}
 		switch out := m.GetOutput().(type) {
 		case *proto.ConsoleOutput_Data:

@@ -49,7 +49,7 @@ func memoryBytes(text string) (int64, error) {
 func restartPolicy(text string) (container.RestartPolicy, error) {
 	name, times, counted := strings.Cut(text, ":")
 	p := container.RestartPolicy{Name: container.RestartPolicyMode(name)}
-	known := true
+	var known bool
 	switch p.Name {
 	case "":
 		p.Name = container.RestartPolicyDisabled

@@ -98,7 +98,7 @@ func (m machines) live(ctx context.Context, have *Machine, c plugins.Console) er
 	defer stop()
 	defer conn.Close()
 	go func() {
-		io.Copy(conn, c.Input)
+		_, _ = io.Copy(conn, c.Input)
 		cancel()
 	}()
 	_, err = io.Copy(c.Output, conn)

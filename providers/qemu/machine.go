@@ -26,7 +26,7 @@ type Machine struct {
 	Accelerator  string    `nxc:"accelerator,optional,computed" doc:"kvm or tcg; by default what works here."`
 	MachineType  string    `nxc:"machine_type,optional,replace" doc:"QEMU's machine type: q35 or pc, for instance."`
 	Network      string    `nxc:"network,optional,replace" doc:"Network to join: qemu_network.X.id. Without one there is no ssh, and nothing waits for the machine."`
-	IP           string    `nxc:"ip,optional,replace,exclusive" doc:"Address in the network."`
+	IP           string    `nxc:"ip,optional,replace" doc:"Address in the network."`
 	Aliases      []string  `nxc:"aliases,optional" doc:"Further names in the network."`
 	Forwards     []Forward `nxc:"forward,block" doc:"Ports of this machine that lead to it."`
 	NICs         []NIC     `nxc:"nic,block,replace" doc:"Further interfaces: eth1, eth2, …"`

@@ -45,7 +45,7 @@ func (h *host) monitor(ctx context.Context, have *Machine) (*monitor, error) {
 		return nil, err
 	}
 	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
+	_ = conn.SetDeadline(deadline)
 	q := &monitor{conn: conn, decoder: json.NewDecoder(bufio.NewReader(conn))}
 	var greeting message
 	if err = q.decoder.Decode(&greeting); err == nil {
@@ -73,7 +73,7 @@ func (q *monitor) close() { q.conn.Close() }
 
 // ask runs a command without arguments, passing over events.
 func (q *monitor) ask(command string) (json.RawMessage, error) {
-	q.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = q.conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if err := json.NewEncoder(q.conn).Encode(map[string]string{"execute": command}); err != nil {
 		return nil, fmt.Errorf("tell QEMU %s: %w", command, err)
 	}

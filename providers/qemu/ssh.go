@@ -55,7 +55,7 @@ func (m machines) connect(ctx context.Context, op sdk.Operation, have *Machine) 
 
 // handshake gives ssh a limited time: a machine that dies says nothing.
 func handshake(ctx context.Context, conn net.Conn, config *ssh.ClientConfig) (*ssh.Client, error) {
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	c, channels, requests, err := ssh.NewClientConn(conn, "node", config)
@@ -63,7 +63,7 @@ func handshake(ctx context.Context, conn net.Conn, config *ssh.ClientConfig) (*s
 		conn.Close()
 		return nil, err
 	}
-	conn.SetDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{})
 	return ssh.NewClient(c, channels, requests), nil
 }
 
@@ -208,7 +208,7 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 	}
 	go func() {
 		if p.Stdin != nil {
-			io.Copy(stdin, p.Stdin)
+			_, _ = io.Copy(stdin, p.Stdin)
 		}
 		stdin.Close()
 	}()
@@ -217,15 +217,15 @@ func run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 	for {
 		select {
 		case size := <-p.Resize:
-			session.WindowChange(int(size.Rows), int(size.Columns))
+			_ = session.WindowChange(int(size.Rows), int(size.Columns))
 		case signal, ok := <-p.Signals:
 			if !ok {
 				p.Signals = nil
 				continue
 			}
-			session.Signal(ssh.Signal(strings.TrimPrefix(signal, "SIG")))
+			_ = session.Signal(ssh.Signal(strings.TrimPrefix(signal, "SIG")))
 		case <-ctx.Done():
-			session.Signal(ssh.SIGKILL)
+			_ = session.Signal(ssh.SIGKILL)
 			return 0, context.Cause(ctx)
 		case err := <-ended:
 			return exitStatus(err)

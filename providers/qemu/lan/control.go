@@ -64,15 +64,15 @@ func (n *network) answer(ctx context.Context, conn net.Conn) {
 	}
 	var r request
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
-		sendReply(conn, reply{Error: err.Error()})
+		_ = sendReply(conn, reply{Error: err.Error()})
 		return
 	}
 	switch r.Do {
 	case "status":
-		sendReply(conn, reply{Status: n.status()})
+		_ = sendReply(conn, reply{Status: n.status()})
 	case "reload":
 		if err := n.reload(ctx); err != nil {
-			sendReply(conn, reply{Error: err.Error()})
+			_ = sendReply(conn, reply{Error: err.Error()})
 			return
 		}
 		sendReply(conn, reply{Status: n.status()})

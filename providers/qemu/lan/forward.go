@@ -62,9 +62,9 @@ func join(ctx context.Context, a, b net.Conn) {
 	defer stop()
 	var both sync.WaitGroup
 	one := func(to, from net.Conn) {
-		io.Copy(to, from)
+		_, _ = io.Copy(to, from)
 		if half, ok := to.(interface{ CloseWrite() error }); ok {
-			half.CloseWrite()
+			_ = half.CloseWrite()
 		} else {
 			to.Close()
 		}

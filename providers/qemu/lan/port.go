@@ -86,7 +86,7 @@ func (p *port) relay(ctx context.Context, n *network, machine net.Conn) {
 			done <- struct{}{}
 		}()
 	}
-	run(func() { n.frames.Accept(ctx, theirs, types.QemuProtocol) })
+	run(func() { _ = n.frames.Accept(ctx, theirs, types.QemuProtocol) })
 	run(func() { p.carry(ctx, ours, machine, true) })
 	run(func() { p.carry(ctx, machine, ours, false) })
 	for range 3 {

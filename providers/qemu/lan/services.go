@@ -74,8 +74,8 @@ func (n *network) serveNames() error {
 	if err != nil {
 		return err
 	}
-	go server.Serve()
-	go server.ServeTCP()
+	go func() { _ = server.Serve() }() // it ends with the network
+	go func() { _ = server.ServeTCP() }()
 	return nil
 }
 
@@ -91,6 +91,6 @@ func (n *network) serveAddresses() error {
 	if err != nil {
 		return err
 	}
-	go server.Serve()
+	go func() { _ = server.Serve() }() // it ends with the network
 	return nil
 }
