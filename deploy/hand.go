@@ -85,8 +85,10 @@ func ReplaceProvider(ctx context.Context, store *state.Store, from, to string) (
 			}
 			// The one is on record until the last object is the other's.
 			both := d.Copy()
-			if _, there := both.Providers[to]; !there {
+			if other, there := both.Providers[to]; !there {
 				both.Providers[to] = was
+			} else if other.Location.Kind != was.Location.Kind || other.Location.ID != was.Location.ID {
+				return nil, fmt.Errorf("%s made objects on %s and %s on %s; what exists in one place cannot belong to a provider of another", from, was.Location.Label, to, other.Location.Label)
 			}
 			one := both.Copy()
 			delete(one.Providers, from)

@@ -21,7 +21,7 @@ type ChangedError struct {
 
 // Error names the file and what happened to it.
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was changed by something else than nxc while this command ran: %s", e.Path, e.Detail)
+	return fmt.Sprintf("%s was changed while this command ran, by hand or by a command that broke its lock: %s", e.Path, e.Detail)
 }
 
 // SaveError says that the state could not be written at a command's end, and
