@@ -113,10 +113,11 @@ func (c *Client) Apply(ctx context.Context, r plugins.ApplyRequest, progress fun
 func (c *Client) Close(ctx context.Context) error {
 	c.ending.Store(true)
 	done := make(chan struct{})
+	var unheard bool // it did not answer in time; read after done
 	go func() {
 		defer close(done)
 		if !c.gone(0) {
-			c.Stop(ctx)
+			unheard = c.Stop(ctx) != nil && ctx.Err() != nil
 			c.applying.Lock() // all have ended; nothing begins any more
 			defer c.applying.Unlock()
 		}
@@ -125,6 +126,9 @@ func (c *Client) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		if unheard {
+			return ctx.Err()
+		}
 		return nil
 	case <-ctx.Done():
 		c.process.Kill(ctx)

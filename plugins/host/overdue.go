@@ -23,11 +23,12 @@ func (c *Client) watch(r *plugins.ApplyRequest, cancel context.CancelFunc) (end 
 	ended := make(chan struct{})
 	late := overdue{r.Action, r.Operation.Address, r.Operation.Timeout}
 	go func() {
-		if endsWithin(ended, late.timeout) {
+		// The plugin's own word for what took too long is the better one.
+		if endsWithin(ended, late.timeout+c.options.Grace/2) {
 			return
 		}
 		cancel()
-		if endsWithin(ended, c.options.Grace) {
+		if endsWithin(ended, c.options.Grace/2) {
 			return
 		}
 		c.options.Logger.Warn("operation overdue, stopping the plugin", "address", late.address, "timeout", late.timeout)
