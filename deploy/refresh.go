@@ -86,6 +86,9 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 	p.o.Events.Step(fmt.Sprintf("Reading %s through %s", plural(len(list), "object"), name))
 	pd := running.Read(ctx, requests, func(i int, r plugins.ReadResult) {
 		diags = append(diags, p.diagnostics(p.pluginProblems(list[i].addr, r.Diagnostics))...)
+		if r.Object != cty.NilVal && r.Object.IsNull() && list[i].Status == state.HalfMade {
+			return // pieces may be left that a read does not see: its deletion removes them, or finds nothing
+		}
 		if r.Object != cty.NilVal {
 			priors[i].Current = list[i].Withhold(r.Object, p.snapshot.Sealer())
 		}
