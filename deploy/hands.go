@@ -57,30 +57,3 @@ func (p *Project) Link(ctx context.Context, n *RunningNode, l plugins.Link) hcl.
 	}
 	return asHCL(n.provider.Link(ctx, n.node, l), nil)
 }
-
-// RunningNodes finds several nodes, which may be of several deployments. No
-// target means all nodes of the only deployment that runs, or of the selected.
-func (p *Project) RunningNodes(ctx context.Context, targets []string) ([]*RunningNode, hcl.Diagnostics) {
-	if len(targets) == 0 {
-		deployment, _, diags := p.targetOf("")
-		if diags.HasErrors() {
-			return nil, diags
-		}
-		for _, n := range p.recorded.Deployment(deployment).Nodes {
-			targets = append(targets, deployment.String()+"/"+n.Name)
-		}
-	}
-	var list []*RunningNode
-	var diags hcl.Diagnostics
-	for _, target := range targets {
-		n, more := p.RunningNode(ctx, target)
-		diags = append(diags, more...)
-		if more.HasErrors() {
-			return nil, diags
-		}
-		if !slices.ContainsFunc(list, func(o *RunningNode) bool { return o.String() == n.String() }) {
-			list = append(list, n)
-		}
-	}
-	return list, diags
-}

@@ -30,26 +30,52 @@ func (p *Project) RunningNode(ctx context.Context, target string) (*RunningNode,
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	found, diags := p.namedNode(deployment, name)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return p.reach(ctx, deployment, found)
+}
+
+// namedNode finds a node of a deployment; without a name, the only one.
+func (p *Project) namedNode(deployment addr.Deployment, name string) (*state.Node, hcl.Diagnostics) {
 	record := p.recorded.Deployment(deployment)
 	if name == "" && len(record.Nodes) == 1 {
 		name = record.Nodes[0].Name
 	}
-	found := record.Node(name)
-	if found == nil {
-		names := make([]string, len(record.Nodes))
-		for i, n := range record.Nodes {
-			names[i] = n.Name
-		}
-		if name == "" {
-			return nil, hcl.Diagnostics{errorf("Which node?", "%s has %s: name one.", deployment, strings.Join(names, ", "))}
-		}
-		return nil, hcl.Diagnostics{errorf(fmt.Sprintf("There is no node %q", name),
-			"%s has %s%s", deployment, strings.Join(names, ", "), didYouMean(name, names))}
+	if found := record.Node(name); found != nil {
+		return found, nil
 	}
-	resource := p.recorded.Resource(found.Resource)
-	if resource == nil || !resource.Exists() {
-		return nil, hcl.Diagnostics{errorf("The node does not exist", "%s/%s is recorded, and its %s is not: run nxc apply.", deployment, name, found.Resource.Type)}
+	names := nodeNames(record)
+	if name == "" {
+		return nil, hcl.Diagnostics{errorf("Which node?", "%s has %s: name one.", deployment, strings.Join(names, ", "))}
 	}
+	return nil, hcl.Diagnostics{errorf(fmt.Sprintf("There is no node %q", name),
+		"%s has %s%s", deployment, strings.Join(names, ", "), didYouMean(name, names))}
+}
+
+func nodeNames(record *state.Deployment) []string {
+	names := make([]string, len(record.Nodes))
+	for i, n := range record.Nodes {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// missing says that a node is recorded and does not exist; nothing when it does.
+func (p *Project) missing(deployment addr.Deployment, n *state.Node) hcl.Diagnostics {
+	if resource := p.recorded.Resource(n.Resource); resource != nil && resource.Exists() {
+		return nil
+	}
+	return hcl.Diagnostics{errorf("The node does not exist", "%s/%s is recorded, and its %s is not: run nxc apply.", deployment, n.Name, n.Resource.Type)}
+}
+
+// reach starts the provider of a node.
+func (p *Project) reach(ctx context.Context, deployment addr.Deployment, n *state.Node) (*RunningNode, hcl.Diagnostics) {
+	if diags := p.missing(deployment, n); diags.HasErrors() {
+		return nil, diags
+	}
+	resource := p.recorded.Resource(n.Resource)
 	if _, diags := p.checkOwner(); diags.HasErrors() {
 		return nil, diags
 	}
@@ -59,13 +85,13 @@ func (p *Project) RunningNode(ctx context.Context, target string) (*RunningNode,
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	object, diags := p.object(ctx, recordedObject{addr: found.Resource, Incarnation: &resource.Incarnation}, running)
+	object, diags := p.object(ctx, recordedObject{addr: n.Resource, Incarnation: &resource.Incarnation}, running)
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	return &RunningNode{
-		Deployment: deployment, Node: *found, provider: running,
-		node: plugins.Node{Type: found.Resource.Type, Operation: p.operation(found.Resource, resource.Attempt), Object: object},
+		Deployment: deployment, Node: *n, provider: running,
+		node: plugins.Node{Type: n.Resource.Type, Operation: p.operation(n.Resource, resource.Attempt), Object: object},
 	}, nil
 }
 
