@@ -6,6 +6,8 @@ import (
 
 	"github.com/agext/levenshtein"
 	"golang.org/x/term"
+
+	"github.com/nixos-compose/nxc/state"
 )
 
 // Env is what a command sees of the process that runs it.
@@ -19,6 +21,7 @@ type Env struct {
 	Width          int  // of the terminal; 0: not known
 	NoColor        bool
 	Executable     func() (string, error)
+	Disk           state.Disk // what the state is written through; nil: the real one
 }
 
 // System returns the environment of this process.

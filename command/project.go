@@ -76,7 +76,7 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
 		RuntimeDir:  runtimeDir(env),
-		LockTimeout: f.lockTimeout, Command: name, Version: Version(),
+		LockTimeout: f.lockTimeout, Disk: env.Disk, Command: name, Version: Version(),
 		Plugins: f.plugins,
 		Standin: func(ctx context.Context, progress func(string)) (string, error) {
 			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)

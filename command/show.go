@@ -41,7 +41,7 @@ func (f *stateFlags) read(ctx context.Context, env *Env, name string) (*state.St
 // openStore opens the current folder's state.
 func openStore(ctx context.Context, env *Env, file, name string) (*state.Store, error) {
 	return state.Open(ctx, state.Options{
-		Dir: ".", StatePath: file, Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
+		Dir: ".", StatePath: file, Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"), Disk: env.Disk,
 		StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), Command: "nxc " + name,
 	})
 }

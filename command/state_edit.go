@@ -30,7 +30,7 @@ func (f *editFlags) register(fs *flag.FlagSet) {
 // edit opens the state, has it changed, and shows what goes wrong.
 func (f *editFlags) edit(ctx context.Context, env *Env, name string, change func(*state.Store) error) int {
 	store, err := state.Open(ctx, state.Options{
-		Dir: ".", StatePath: f.file, Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
+		Dir: ".", StatePath: f.file, Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"), Disk: env.Disk,
 		StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), Command: "nxc " + name, LockTimeout: f.lockTimeout,
 		OnWait: func(e *state.LockedError) { fmt.Fprintln(env.Stderr, "Waiting: "+e.Error()) },
 	})

@@ -45,7 +45,8 @@ type Options struct {
 	RuntimeDir string // short, for sockets
 
 	LockTimeout time.Duration
-	Command     string // for locks and open marks: "apply"
+	Disk        state.Disk // what the state is written through; nil: the real one
+	Command     string     // for locks and open marks: "apply"
 	Version     string
 	Plugins     Plugins
 	Standin     func(ctx context.Context, progress func(string)) (string, error)

@@ -37,7 +37,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	cfg.Version = o.Version
 	store, err := state.Open(ctx, state.Options{
 		Dir: o.Dir, StatePath: o.StatePath, Workspace: o.Workspace, StateHome: o.StateHome,
-		OwnerToken: o.OwnerToken, LockTimeout: o.LockTimeout, Command: "nxc " + o.Command,
+		OwnerToken: o.OwnerToken, LockTimeout: o.LockTimeout, Disk: o.Disk, Command: "nxc " + o.Command,
 		OnWait: func(e *state.LockedError) { o.Events.Step("Waiting: " + e.Error()) },
 	})
 	if err != nil {

@@ -176,7 +176,7 @@ func (x *Session) openJournal(read []addr.Deployment) error {
 		}
 	}
 	var err error
-	x.journal, err = createJournal(x.store.journalFolder(), x.command.Journal,
+	x.journal, err = createJournal(x.store.options.Disk, x.store.journalFolder(), x.command.Journal,
 		x.store.journalCopies(x.base.Lineage), &Record{Begin: begin})
 	return err
 }

@@ -38,6 +38,7 @@ func (e *JournalError) Unwrap() error { return e.Err }
 type journalWriter struct {
 	path  string
 	f     *os.File
+	disk  Disk
 	copy  *os.File // see openCopy; nil: none, or a hard link
 	files []string // names of the journal, to be removed with it
 
@@ -68,13 +69,13 @@ func appendFrame(dst, payload []byte) []byte {
 // createJournal makes a journal that begins with a record, locked, and
 // complete the moment it appears under its name. A copy of it grows in
 // copyFolder, unless that is "".
-func createJournal(folder, name, copyFolder string, begin *Record) (*journalWriter, error) {
+func createJournal(disk Disk, folder, name, copyFolder string, begin *Record) (*journalWriter, error) {
 	path := filepath.Join(folder, name+journalSuffix)
 	f, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, &JournalError{Path: path, Err: err}
 	}
-	j := &journalWriter{path: path, f: f, next: newFlush(), files: []string{path}}
+	j := &journalWriter{path: path, f: f, disk: disk, next: newFlush(), files: []string{path}}
 	err = flock(f, false)
 	if err == nil {
 		err = j.append(begin)
@@ -183,7 +184,7 @@ func (j *journalWriter) flushAll() {
 }
 
 func (j *journalWriter) write(data []byte) error {
-	if _, err := j.f.Write(data); err != nil {
+	if err := j.disk.Append(j.f, data); err != nil {
 		return err
 	}
 	if j.copy != nil {
@@ -192,7 +193,7 @@ func (j *journalWriter) write(data []byte) error {
 			j.copy = nil
 		}
 	}
-	return j.f.Sync()
+	return nil
 }
 
 // failure returns the first failure to write.

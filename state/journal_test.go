@@ -68,7 +68,7 @@ func TestRecordRoundTrip(t *testing.T) {
 // path and content.
 func writeJournal(t testing.TB) (string, []byte) {
 	dir := t.TempDir()
-	j, err := createJournal(dir, "j", "", beginRecord())
+	j, err := createJournal(RealDisk{}, dir, "j", "", beginRecord())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestDamagedJournal(t *testing.T) {
 
 func TestConcurrentAppends(t *testing.T) {
 	dir := t.TempDir()
-	j, err := createJournal(dir, "j", "", beginRecord())
+	j, err := createJournal(RealDisk{}, dir, "j", "", beginRecord())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Skip("this machine has no /dev/full")
 	}
-	j, err := createJournal(t.TempDir(), "j", "", beginRecord())
+	j, err := createJournal(RealDisk{}, t.TempDir(), "j", "", beginRecord())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestJournalCopy(t *testing.T) {
 	dir, home := t.TempDir(), filepath.Join(t.TempDir(), "deep", "journal")
-	j, err := createJournal(dir, "j", home, beginRecord())
+	j, err := createJournal(RealDisk{}, dir, "j", home, beginRecord())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestJournalCopyAcrossFileSystems(t *testing.T) {
 	}
 	defer os.RemoveAll(home)
 	dir := t.TempDir()
-	j, err := createJournal(dir, "j", home, beginRecord())
+	j, err := createJournal(RealDisk{}, dir, "j", home, beginRecord())
 	if err != nil {
 		t.Fatal(err)
 	}

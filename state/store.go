@@ -33,6 +33,7 @@ type Options struct {
 
 	Command     string        // what runs, such as "nxc apply": others see it in locks and open marks
 	LockTimeout time.Duration // how long to wait for a lock
+	Disk        Disk          // nil: RealDisk
 	OnWait      func(*LockedError)
 }
 
@@ -58,6 +59,9 @@ const DefaultWorkspace = "default"
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if o.Disk == nil {
+		o.Disk = RealDisk{}
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -231,7 +235,7 @@ func (s *Store) write(state *State) error {
 		return err
 	}
 	atomicfile.Sweep(s.path)
-	if err := atomicfile.Write(s.path, data, 0o644); err != nil {
+	if err := s.options.Disk.Replace(s.path, data); err != nil {
 		return err
 	}
 	s.mu.Lock()
