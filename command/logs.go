@@ -1,12 +1,10 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -57,15 +55,17 @@ func (o opened) logs(ctx context.Context, out io.Writer, nodes []*deploy.Running
 	}
 	var mu sync.Mutex
 	var diags hcl.Diagnostics
+	shared := &sharedOutput{out: out}
 	one := func(n *deploy.RunningNode) {
-		lines := &lineWriter{out: out, mu: &mu}
+		prefix := ""
 		if len(nodes) > 1 {
-			lines.prefix = fmt.Sprintf("%-*s | ", width, n.Name)
+			prefix = fmt.Sprintf("%-*s | ", width, n.Name)
 		}
+		lines := prefixed(shared, prefix, "\r") // consoles end lines as terminals do
 		mine := c
 		mine.Output = lines
 		more := o.Console(ctx, n, mine)
-		lines.end()
+		_ = lines.end()
 		mu.Lock()
 		diags = append(diags, more...)
 		mu.Unlock()
@@ -82,42 +82,4 @@ func (o opened) logs(ctx context.Context, out io.Writer, nodes []*deploy.Running
 	}
 	all.Wait()
 	return diags
-}
-
-// lineWriter writes whole lines, each after a prefix, so that several may
-// share an output. Carriage returns of a console are dropped.
-type lineWriter struct {
-	out    io.Writer
-	mu     *sync.Mutex // of the output
-	prefix string
-	rest   []byte
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	end := bytes.LastIndexByte(w.rest, '\n')
-	if end < 0 {
-		return len(p), nil
-	}
-	text := string(w.rest[:end+1])
-	w.rest = append(w.rest[:0], w.rest[end+1:]...)
-	return len(p), w.print(text)
-}
-
-func (w *lineWriter) print(text string) error {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(w.prefix + strings.TrimRight(line, "\r\n") + "\n")
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, err := io.WriteString(w.out, b.String())
-	return err
-}
-
-// end writes a last line that was not ended.
-func (w *lineWriter) end() {
-	if len(w.rest) > 0 {
-		_ = w.print(string(w.rest))
-	}
 }
