@@ -52,12 +52,22 @@ type world struct {
 	nxc, dir string
 	env      []string
 	random   *rand.Rand
-	takes    map[string]time.Duration // by verb, undisturbed
+	takes    map[string]time.Duration // by verb, undisturbed, as it was lately
 	tally    tally
 }
 
-// tally counts what became of the kills.
-type tally struct{ kills, recovered, lost, leaked int }
+// tally counts the kills and what became of them.
+type tally struct {
+	kills, recovered, lost, leaked int
+
+	applying int // kills while the journal was open
+	underWay int // kills that left operations of which the end was not known
+}
+
+func (c tally) String() string {
+	return fmt.Sprintf("%d kills, %d recovered, %d lost, %d leaked; %d came during the apply itself, %d of them left operations under way",
+		c.kills, c.recovered, c.lost, c.leaked, c.applying, c.underWay)
+}
 
 // victim is what a kill ends.
 type victim string
@@ -106,7 +116,7 @@ func (w *world) run(t *testing.T) {
 		}
 	}
 	w.clean(t)
-	t.Logf("%s: %d kills, %d recovered, %d lost, %d leaked", w.name, w.tally.kills, w.tally.recovered, w.tally.lost, w.tally.leaked)
+	t.Logf("%s: %s", w.name, w.tally)
 }
 
 // variant is a way to set the variables: other numbers, updates, replacements.
@@ -158,12 +168,13 @@ func (w *world) round(t *testing.T, i int) {
 		verb = "destroy"
 	}
 	who := []victim{theCommand, theProviders, both}[w.random.IntN(3)]
-	after := time.Duration(w.random.Int64N(int64(w.takes[verb])))
+	after := time.Duration(w.random.Int64N(int64(w.takes[verb]) * 8 / 10)) // later, most have ended
 	during := w.variant()
 	hit, out := w.kill(t, verb, during, who, after)
 	what := fmt.Sprintf("kill %d, of %s, %s after nxc %s %s", i+1, who, after.Round(time.Millisecond), verb, strings.Join(during, " "))
 	if hit {
 		w.tally.kills++
+		w.tally.underWay += w.openJournals(t)
 	} else {
 		what += " (it had ended)"
 	}
@@ -202,7 +213,7 @@ func (w *world) compare(t *testing.T, what string) {
 	if len(s.Open) > 0 {
 		t.Errorf("%s: the state says that %v runs", what, s.Open)
 	}
-	if left, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*.journal")); len(left) > 0 {
+	if left := w.journals(); len(left) > 0 {
 		t.Errorf("%s: journals are left: %v", what, left)
 	}
 	var known []string
@@ -257,6 +268,7 @@ func (w *world) kill(t *testing.T, verb string, args []string, who victim, after
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	begin := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	select {
@@ -264,9 +276,11 @@ func (w *world) kill(t *testing.T, verb string, args []string, who victim, after
 		if err != nil {
 			t.Fatalf("nxc %s %s, undisturbed: %v\n%s", verb, strings.Join(args, " "), err, out.Bytes())
 		}
+		w.takes[verb] = (w.takes[verb] + time.Since(begin)) / 2 // with less to do it ends sooner
 		return false, out.String()
 	case <-time.After(after):
 	}
+	applying := len(w.journals()) > 0
 	providers := children(c.Process.Pid)
 	if who == both { // first this one, for nxc ends what it finds alone
 		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
@@ -281,7 +295,42 @@ func (w *world) kill(t *testing.T, verb string, args []string, who victim, after
 		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
 	}
 	err := <-ended
-	return hit || err != nil, out.String()
+	hit = hit || err != nil
+	if hit && applying {
+		w.tally.applying++
+	}
+	return hit, out.String()
+}
+
+func (w *world) journals() []string {
+	list, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*.journal"))
+	return list
+}
+
+// openJournals counts the journals with an operation of which they do not say
+// how it ended.
+func (w *world) openJournals(t *testing.T) int {
+	n := 0
+	for _, path := range w.journals() {
+		j, err := state.ReadJournal(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		open := map[string]bool{}
+		for _, r := range j.Records {
+			if r.Intent != nil {
+				open[r.Intent.Address.String()+" "+r.Intent.Attempt] = true
+			}
+			if r.Result != nil {
+				delete(open, r.Result.Address.String()+" "+r.Result.Attempt)
+			}
+		}
+		if len(open) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // children returns the processes that another one started.

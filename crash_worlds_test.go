@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -116,12 +114,11 @@ func dockerWorld(t *testing.T) *world {
 		return w
 	}
 	w.prepare = func(t *testing.T, w *world) {
-		program, err := exec.LookPath("pause")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if program, err = filepath.EvalSymlinks(program); err != nil {
-			t.Fatal(err)
+		program := filepath.Join(t.TempDir(), "pause")
+		build := exec.Command(filepath.Join(".ci", "go"), "build", "-o", program, "./testdata/pause")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
 		}
 		w.config = fmt.Sprintf(dockerConfig, filepath.Base(w.dir)+filepath.Base(filepath.Dir(w.dir)), program)
 	}
@@ -185,13 +182,6 @@ resource "docker_container" "node" {
   }
 }
 `
-
-// pause is the program of the containers above: it waits to be told to end.
-func pause() {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
-	<-told
-}
 
 // serveFake is a third party's plugin as nxc finds it in the PATH.
 func serveFake() { sdk.Serve(fake.Provider()) }

@@ -16,13 +16,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
 
-// TestMain lets the test binary be nxc, a third party's plugin, and a program
-// for containers, when a script or a test calls them.
+// TestMain lets the test binary be nxc, and a third party's plugin, when a
+// script or a test calls them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"nxc":               func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
 		"nxc-provider-fake": serveFake,
-		"pause":             pause,
 	})
 }
 
@@ -75,7 +74,6 @@ func setup(e *testscript.Env) error {
 	}
 	e.Setenv("NXC_ONLY", only)
 	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
-	e.Setenv("PAUSE", filepath.Join(programs, "pause"))
 	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
 	e.Defer(func() { destroyLeftovers(e, nxc) })
 	return nil
