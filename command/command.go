@@ -20,7 +20,9 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitChanges     = 2   // plan -detailed-exitcode: there are changes
+	exitTimeout     = 124 // exec, cp: the time was up, as timeout(1) has it
 	exitInterrupted = 130 // Ctrl-C ended the command; what ran was finished and saved
+	exitLost        = 255 // exec: the program could not be run, or its node was lost, as ssh has it
 )
 
 // command is one subcommand.
@@ -31,7 +33,7 @@ type command struct {
 	flags    func(*flag.FlagSet)
 	run      func(ctx context.Context, args []string) int
 	hidden   bool
-	program  bool // its arguments end with another program's, after "--"
+	program  bool // its arguments end with another program's, after "--", which they keep
 }
 
 // parse reads flags wherever they stand before "--" and returns the other
@@ -53,6 +55,9 @@ func (c *command) parse(name string, args []string) ([]string, error) {
 			return rest, nil
 		}
 		if parsed := len(args) - len(left); parsed > 0 && args[parsed-1] == "--" {
+			if c.program {
+				rest = append(rest, "--")
+			}
 			return append(rest, left...), nil
 		}
 		rest = append(rest, left[0])

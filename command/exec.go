@@ -4,44 +4,108 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
+	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/plugins"
 )
 
 func execCommand(env *Env) *command {
-	var f projectFlags
-	var tty bool
+	f := &execFlags{}
 	return &command{
-		synopsis: "Run a program on a node",
-		usage:    "[flags] NODE -- PROGRAM [arguments]",
+		synopsis: "Run a program on nodes",
+		usage:    "[flags] NODE… -- PROGRAM [arguments]",
 		help: `
 Runs a program on a node, with this command's standard input and output, and
 ends with the program's exit status. A NODE is the name of a node of the only
 deployment that runs, or of the one chosen with -flavour, or
 COMPOSITION::FLAVOUR/NAME.
 
+Several nodes are named one after the other, by patterns such as client[1-3,7]
+and 'client*', by -role, or by -all. The program then runs on all of them at
+one time, each line of output begins with its node's name, and standard input
+is empty unless -stdin is given. The exit status is the highest of all; a node
+that cannot run the program, or is lost while it runs, counts as 255, and a
+program that -timeout ended as 124. One node's failure ends no other.
+
 Examples:
   nxc exec client1 -- curl -s http://server/
   nxc exec -flavour docker server -- journalctl -n 20
-  nxc exec webserver::docker/server -- systemctl status nginx`,
+  nxc exec -all -- systemctl is-system-running
+  nxc exec -role client -timeout 1m -- ./load --seconds 30
+  nxc exec -json 'client[1-2]' server -- uname -r`,
 		program: true,
-		flags: func(fs *flag.FlagSet) {
-			f.register(fs)
-			fs.BoolVar(&tty, "t", false, "give the program a terminal")
-		},
-		run: func(ctx context.Context, args []string) int {
-			if len(args) < 2 {
-				fmt.Fprintln(env.Stderr, "nxc exec: name a node and a program, such as: nxc exec server -- uname -a")
-				return exitError
-			}
-			return f.onNode(ctx, env, "exec", args[0], plugins.Process{Command: args[1:]}, tty)
-		},
+		flags:   f.register,
+		run:     func(ctx context.Context, args []string) int { return f.run(ctx, env, args) },
 	}
+}
+
+// execFlags are what can be said to nxc exec.
+type execFlags struct {
+	projectFlags
+	nodes             nodeFlags
+	tty, stdin, quiet bool
+	timeout           time.Duration
+	out               string
+}
+
+func (f *execFlags) register(fs *flag.FlagSet) {
+	f.projectFlags.register(fs)
+	f.nodes.register(fs)
+	fs.BoolVar(&f.tty, "t", false, "give the program a terminal")
+	fs.BoolVar(&f.stdin, "stdin", false, "give standard input to each of several nodes")
+	fs.BoolVar(&f.quiet, "quiet", false, "show how it ended on each node, and no output")
+	fs.DurationVar(&f.timeout, "timeout", 0, "end the program after this `TIME`, on each node, such as 90s; 0: never")
+	fs.StringVar(&f.out, "out", "", "write the output to `DIR`/NODE.stdout and DIR/NODE.stderr as it is,\nand show how it ended")
+}
+
+func (f *execFlags) run(ctx context.Context, env *Env, args []string) int {
+	choice, program := f.split(args)
+	complaint := ""
+	switch {
+	case len(choice.Targets) == 0 && !f.nodes.given():
+		complaint = "name a node and a program, such as: nxc exec server -- uname -a"
+	case len(program) == 0:
+		complaint = "name a program after --, such as: nxc exec server -- uname -a"
+	case f.nodes.all && (len(choice.Targets) > 0 || len(f.nodes.roles) > 0):
+		complaint = "-all takes every node; leave out the names and roles, or -all"
+	case f.nodes.parallel < 0 || f.timeout < 0:
+		complaint = "-parallel and -timeout are not below zero"
+	case f.tty && (choice.IsMany() || f.json || f.quiet || f.out != ""):
+		complaint = "-t gives one node the terminal, as it is; leave out -t, or name one node alone"
+	case f.quiet && f.json:
+		complaint = "-quiet and -json exclude each other"
+	}
+	if complaint != "" {
+		fmt.Fprintln(env.Stderr, "nxc exec:", complaint)
+		return exitError
+	}
+	if choice.IsMany() || f.json || f.quiet || f.out != "" {
+		return f.many(ctx, env, choice, program)
+	}
+	return f.onNode(ctx, env, "exec", choice.Targets[0], plugins.Process{Command: program}, f.tty, f.timeout)
+}
+
+// split tells nodes from the program. Without "--" there is one node, or none
+// where flags choose.
+func (f *execFlags) split(args []string) (deploy.Choice, []string) {
+	nodes := slices.Index(args, "--")
+	program := nodes + 1
+	if nodes < 0 {
+		nodes = min(1, len(args))
+		if f.nodes.given() {
+			nodes = 0
+		}
+		program = nodes
+	}
+	return deploy.Choice{Targets: args[:nodes], Roles: f.nodes.roles}, args[program:]
 }
 
 func connectCommand(env *Env) *command {
@@ -65,13 +129,13 @@ Examples:
 			if len(args) == 1 {
 				node = args[0]
 			}
-			return f.onNode(ctx, env, "connect", node, plugins.Process{Command: []string{"bash", "-l"}}, env.Interactive)
+			return f.onNode(ctx, env, "connect", node, plugins.Process{Command: []string{"bash", "-l"}}, env.Interactive, 0)
 		},
 	}
 }
 
 // onNode runs a program on a node with our own input and output.
-func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string, p plugins.Process, tty bool) int {
+func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string, p plugins.Process, tty bool, timeout time.Duration) int {
 	f.all = true
 	return f.open(ctx, env, name, func(o opened) int {
 		node, diags := o.RunningNode(ctx, target)
@@ -80,7 +144,6 @@ func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string
 			return exitError
 		}
 		o.view.Flush()
-		p.Stdin, p.Stdout, p.Stderr = env.Stdin, env.Stdout, env.Stderr
 		restore := func() {}
 		if tty {
 			if !env.Interactive {
@@ -95,17 +158,47 @@ func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string
 		running, signals, stop := forwarded(ctx)
 		defer stop()
 		p.Signals = signals
-		status, diags := o.Exec(running, node, p)
+		p.Stdin, p.Stdout, p.Stderr = env.Stdin, ended{env.Stdout, stop}, ended{env.Stderr, stop}
+		limited, cancel := limit(running, timeout)
+		defer cancel()
+		status, diags := o.Exec(limited, node, p)
 		restore()
-		if running.Err() != nil {
+		switch {
+		case running.Err() != nil:
 			return exitInterrupted
+		case diags.HasErrors() && limited.Err() != nil:
+			fmt.Fprintf(env.Stderr, "nxc %s: ended after %s\n", name, timeout)
+			return exitTimeout
 		}
 		o.view.Diagnostics(diags)
 		if diags.HasErrors() {
-			return exitError
+			return exitLost
 		}
 		return status
 	})
+}
+
+// limit bounds a context in time; 0 is no bound.
+func limit(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// ended is an output that ends what writes to it when nobody reads it any
+// more, as a closed pipe does for a program that runs here.
+type ended struct {
+	io.Writer
+	stop func()
+}
+
+func (e ended) Write(p []byte) (int, error) {
+	n, err := e.Writer.Write(p)
+	if err != nil {
+		e.stop()
+	}
+	return n, err
 }
 
 // terminal puts our terminal into raw mode and passes on its size. The

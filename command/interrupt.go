@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,7 @@ func forwarded(ctx context.Context) (soft context.Context, names <-chan string, 
 	soft, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 4)
 	out := make(chan string, 4)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write's error tells
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	done := make(chan struct{})
 	go func() {
@@ -70,11 +72,11 @@ func forwarded(ctx context.Context) (soft context.Context, names <-chan string, 
 			}
 		}
 	}()
-	return soft, out, func() {
+	return soft, out, sync.OnceFunc(func() {
 		signal.Stop(signals)
 		close(done)
 		cancel()
-	}
+	})
 }
 
 // confirm asks a question that only "yes" answers. Ctrl-C is a no.

@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"flag"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -30,4 +32,45 @@ func (f *projectFlags) onNodes(ctx context.Context, env *Env, name string, targe
 		}
 		return exitOK
 	})
+}
+
+// nodeFlags choose several nodes beside those that are named.
+type nodeFlags struct {
+	roles    stringList
+	all      bool
+	parallel int
+}
+
+func (f *nodeFlags) register(fs *flag.FlagSet) {
+	fs.Var(&f.roles, "role", "take all nodes of this `ROLE`; may be given several times")
+	fs.BoolVar(&f.all, "all", false, "take all nodes of the deployment")
+	fs.IntVar(&f.parallel, "parallel", 0, "work on so `MANY` nodes at one time; 0: all")
+}
+
+// given reports whether the flags choose nodes, so that none has to be named.
+func (f *nodeFlags) given() bool { return f.all || len(f.roles) > 0 }
+
+// each calls do for every index below n, so many at one time as parallel says,
+// 0 being all. When ctx ends no further call begins.
+func each(ctx context.Context, n, parallel int, do func(i int)) {
+	if parallel < 1 || parallel > n {
+		parallel = n
+	}
+	free := make(chan struct{}, parallel)
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i := range n {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		all.Go(func() {
+			defer func() { <-free }()
+			do(i)
+		})
+	}
 }

@@ -31,7 +31,7 @@ func sshProxyCommand(env *Env) *command {
 			received := &counter{Writer: env.Stdout}
 			wrapped := *env
 			wrapped.Stdout = received
-			status := f.onNode(ctx, &wrapped, "ssh-proxy", args[0], plugins.Process{Command: relay(port)}, false)
+			status := f.onNode(ctx, &wrapped, "ssh-proxy", args[0], plugins.Process{Command: relay(port)}, false, 0)
 			if received.n == 0 && status != exitOK && status != exitInterrupted {
 				_, node, _ := strings.Cut(args[0], "/")
 				fmt.Fprintf(env.Stderr, "nxc: no ssh server answered at port %d of %s. In a container one runs only with services.openssh.enable = true.\n", port, node)

@@ -98,7 +98,7 @@ func (p *Project) choose(c Choice) ([]chosen, hcl.Diagnostics) {
 		matched, err := matching(name, names)
 		switch {
 		case err != nil:
-			return nil, hcl.Diagnostics{errorf("These are no nodes", "%s.", sentence(err))}
+			return nil, hcl.Diagnostics{errorf("These are no nodes", "%s", sentence(err))}
 		case len(matched) == 0:
 			return nil, hcl.Diagnostics{errorf(fmt.Sprintf("No node is like %q", name), "%s has %s.", deployment, strings.Join(names, ", "))}
 		}
