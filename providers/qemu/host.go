@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -89,16 +88,12 @@ func (h *host) folderOf(kind, id string) string {
 // maxSocketPath is what the kernel allows for a Unix socket's path.
 const maxSocketPath = 107
 
-// socket is the path of one of an object's sockets. The folder may have been
-// cleaned since nxc made it.
+// socket is the path of one of an object's sockets.
 func (h *host) socket(id, what string) (string, error) {
-	path := filepath.Join(h.folders.Runtime, id+"."+what)
+	path := filepath.Join(h.socketsOf(id), id+"."+what)
 	if len(path) > maxSocketPath {
 		return "", sdk.Error("The folder for sockets has too long a name",
-			fmt.Sprintf("%s would have %d letters, and the kernel allows %d. Set XDG_RUNTIME_DIR or TMPDIR to a shorter path.", path, len(path), maxSocketPath))
-	}
-	if err := os.MkdirAll(h.folders.Runtime, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder for sockets: %w", err)
+			fmt.Sprintf("%s would have %d letters, and the kernel allows %d. Set TMPDIR to a shorter path.", path, len(path), maxSocketPath))
 	}
 	return path, nil
 }

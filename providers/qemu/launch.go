@@ -31,6 +31,9 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 		return err
 	}
 	defer release()
+	if err := m.settle(m.folderOf(kindMachine, have.ID)); err != nil {
+		return err
+	}
 	op.Phase("starting the machine (" + have.Accelerator + ")")
 	if err := m.plugIn(ctx, have); err != nil {
 		return err
@@ -38,7 +41,7 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 	if err := m.launch(ctx, have); err != nil {
 		return err
 	}
-	have.Running = true
+	have.Running, have.Trouble = true, ""
 	return m.awaitReady(ctx, op, have)
 }
 

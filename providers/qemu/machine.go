@@ -2,9 +2,7 @@ package qemu
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 
@@ -38,6 +36,7 @@ type Machine struct {
 	UUID    string   `nxc:"uuid,computed" doc:"QEMU's -uuid."`
 	Address string   `nxc:"address,computed" doc:"IPv4 address in the network."`
 	Running bool     `nxc:"running,computed" doc:"Whether it runs. One that ended is started again."`
+	Trouble string   `nxc:"trouble,computed" doc:"What is wrong with it, in a few words; nothing when all is well."`
 	Taken   []string `nxc:"taken,computed,exclusive" doc:"What it takes of this machine's ports, as ADDRESS:PORT."`
 }
 
@@ -131,12 +130,7 @@ func (f Forward) claim() string { return fmt.Sprintf("%s:%d", f.Listen, f.Host) 
 
 // Read looks whether the machine is there, and whether it runs.
 func (m machines) Read(ctx context.Context, op sdk.Operation, have *Machine) (bool, error) {
-	there, err := exists[Machine](op, m.folderOf(kindMachine, have.ID))
-	if err != nil || !there {
-		return false, err
-	}
-	have.Running = m.runs(ctx, have)
-	return true, nil
+	return m.look(ctx, op, have)
 }
 
 // Update starts a machine that ended. What else differs is plugged in anew, or
@@ -144,6 +138,11 @@ func (m machines) Read(ctx context.Context, op sdk.Operation, have *Machine) (bo
 func (m machines) Update(ctx context.Context, op sdk.Operation, _ Machine, want *Machine) error {
 	m.decide(want)
 	dir := m.folderOf(kindMachine, want.ID)
+	if m.runs(ctx, want) && m.adrift(want) {
+		if err := m.crash(ctx, want); err != nil {
+			return err
+		}
+	}
 	if m.runs(ctx, want) {
 		if err := m.plugIn(ctx, want); err != nil {
 			return err
@@ -163,7 +162,8 @@ func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) e
 		have.ID = idOf(op)
 	}
 	dir := m.folderOf(kindMachine, have.ID)
-	if there, err := exists[Machine](op, dir); err != nil || !there {
+	have.UUID = uuidOf(have.ID)
+	if _, err := exists[Machine](op, dir); err != nil {
 		return err
 	}
 	op.Phase("ending the machine")
@@ -173,14 +173,9 @@ func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) e
 	if err := m.unplug(ctx, have); err != nil {
 		return err
 	}
-	for _, what := range sockets(have) {
-		if path, err := m.socket(have.ID, what); err == nil {
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
+	if err := m.removeSockets(have.ID); err != nil {
+		return err
 	}
-	os.Remove(m.folders.Runtime) // when it was the last; a folder in use stays
 	return os.RemoveAll(dir)
 }
 

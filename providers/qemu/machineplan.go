@@ -17,8 +17,12 @@ import (
 // address, the ports that it takes, and that it is to run.
 func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sdk.Planned[Machine]) error {
 	v := &p.Value
-	v.Running = true
+	v.Running, v.Trouble = true, ""
 	p.SetKnown("running")
+	p.SetKnown("trouble")
+	if prior != nil && prior.Trouble == filesRemoved {
+		p.Replace("trouble", filesRemoved)
+	}
 	if v.Accelerator == "" {
 		v.Accelerator = m.accelerator
 	}

@@ -42,13 +42,13 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 		return err
 	}
 	id := idOf(op)
-	control, err := n.socket(id, "c")
-	if err != nil {
-		return err
-	}
 	dir := n.folderOf(kindNetwork, id)
 	want.ID, want.Gateway = id, subnet.Addr().Next().String()
 	if err := begin(op, dir, *want); err != nil {
+		return err
+	}
+	control, err := n.socket(id, "c")
+	if err != nil {
 		return err
 	}
 	if err := lan.Write(dir, lan.Config{ID: id, Control: control, Subnet: subnet, NAT: want.NAT == nil || *want.NAT}); err != nil {
@@ -112,19 +112,20 @@ func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) e
 		id = idOf(op)
 	}
 	dir := n.folderOf(kindNetwork, id)
-	if there, err := exists[Network](op, dir); err != nil || !there {
+	if _, err := exists[Network](op, dir); err != nil {
 		return err
 	}
 	if control, err := n.socket(id, "c"); err == nil {
 		stopping, cancel := context.WithTimeout(ctx, 3*time.Second)
 		_ = lan.Stop(stopping, control) // one that does not answer is killed
 		cancel()
-		os.Remove(control)
 	}
 	if err := kill(ctx, findProcess(switchProgram, id), switchProgram, id); err != nil {
 		return err
 	}
-	os.Remove(n.folders.Runtime) // when it was the last; a folder in use stays
+	if err := n.removeSockets(id); err != nil {
+		return err
+	}
 	return os.RemoveAll(dir)
 }
 
@@ -179,12 +180,11 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 	if _, err := lan.Read(dir); err != nil {
 		return nil, sdk.Error("The network is gone", fmt.Sprintf("Its folder %s cannot be read: %v. Make it again with nxc apply.", dir, err))
 	}
-	// The sockets' folder may be another one since the host was restarted.
-	if err := h.moveControl(id, dir); err != nil {
-		return nil, err
-	}
 	// One that runs and does not answer cannot be asked to end.
 	if err := kill(ctx, findProcess(switchProgram, id), switchProgram, id); err != nil {
+		return nil, err
+	}
+	if err := h.moveControl(id, dir); err != nil {
 		return nil, err
 	}
 	if err := h.startSwitch(id, dir); err != nil {
@@ -204,8 +204,13 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 	}
 }
 
+// moveControl gives a switch that is about to be started its socket where
+// sockets lie now: it may be another place than when it was made.
 func (h *host) moveControl(id, dir string) error {
 	config, err := lan.Read(dir)
+	if err == nil {
+		err = h.settle(dir)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,12 @@ func (m machines) Power(ctx context.Context, op sdk.Operation, have *Machine, a 
 		return sdk.Error(have.Name+" is gone", "Its folder was removed outside nxc. Create it again with nxc apply.")
 	}
 	runs := m.runs(ctx, have)
+	if runs && (a == plugins.PowerStart || a == plugins.PowerReset) && m.adrift(have) {
+		if err := m.crash(ctx, have); err != nil {
+			return err
+		}
+		runs = false
+	}
 	switch a {
 	case plugins.PowerStart:
 		if runs {

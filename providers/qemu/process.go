@@ -35,7 +35,7 @@ func names(pid int, words ...string) bool {
 	}
 	arguments := bytes.Split(line, []byte{0})
 	for _, word := range words {
-		if !slices.ContainsFunc(arguments, func(a []byte) bool { return string(a) == word }) {
+		if word == "" || !slices.ContainsFunc(arguments, func(a []byte) bool { return string(a) == word }) {
 			return false
 		}
 	}
