@@ -26,13 +26,17 @@ type Config struct {
 }
 
 // Provider returns the provider, for sdk.Serve.
-func Provider() sdk.Provider {
-	s := &store{}
+func Provider() sdk.Provider { return Mortal(crash) }
+
+// Mortal returns the provider with another way to crash, for tests that have
+// no process to lose. die must not return.
+func Mortal(die func()) sdk.Provider {
+	s := &store{die: die}
 	return sdk.Provider{
 		Name:    "fake",
 		Version: "0.1.0",
 		Configure: sdk.Configure(func(ctx context.Context, c Config, f plugins.Folders) (plugins.Location, error) {
-			if err := misbehave(ctx, c.Fail); err != nil {
+			if err := s.misbehave(ctx, c.Fail); err != nil {
 				return plugins.Location{}, err
 			}
 			return s.configure(c, f)

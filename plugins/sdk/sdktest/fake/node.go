@@ -107,7 +107,7 @@ func (n nodes) Update(_ context.Context, _ sdk.Operation, have Node, want *Node)
 }
 
 func (n nodes) Delete(_ context.Context, _ sdk.Operation, have *Node) error {
-	return n.remove(nodeKind, have.Name, have.ID, have.Fail)
+	return n.remove(nodeKind, have.Name, have.ID, have.Fail, func() error { return nil })
 }
 
 func (n nodes) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Node], error) {

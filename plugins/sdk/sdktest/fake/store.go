@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 // name can be taken only once. The mark comes first and goes last.
 type store struct {
 	root string
+	die  func()
 }
 
 // object is what a mark says.
@@ -60,7 +62,7 @@ func checkName(name string) plugins.Diagnostics {
 const exitCrash = 66
 
 // misbehave is for faults of Configure.
-func misbehave(ctx context.Context, fault string) error {
+func (s *store) misbehave(ctx context.Context, fault string) error {
 	switch fault {
 	case "":
 		return nil
@@ -68,8 +70,7 @@ func misbehave(ctx context.Context, fault string) error {
 		<-ctx.Done()
 		return ctx.Err()
 	case "crash":
-		fmt.Fprintln(os.Stderr, "fake: crashing, as asked")
-		os.Exit(exitCrash)
+		s.die()
 	}
 	return sdk.Error("The fake provider fails", "Its configuration says fail = "+fault+".")
 }
@@ -130,8 +131,7 @@ func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay stri
 		op.Phase("waiting for the end of the world")
 		<-make(chan struct{})
 	case createCrash:
-		fmt.Fprintln(os.Stderr, "fake: crashing, as asked")
-		os.Exit(exitCrash)
+		s.die()
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (s *store) mine(kind, name, attempt string) (*object, error) {
 
 // remove deletes the object of an attempt, the mark last, so that what is half
 // deleted is still found.
-func (s *store) remove(kind, name, attempt, fault string) error {
+func (s *store) remove(kind, name, attempt, fault string, half func() error) error {
 	if fault == failDelete {
 		return sdk.AttributeError("fail", "The fake provider does not delete", "Remove fail.")
 	}
@@ -210,6 +210,9 @@ func (s *store) remove(kind, name, attempt, fault string) error {
 		return err
 	}
 	if err := os.RemoveAll(s.folder(kind, name)); err != nil {
+		return err
+	}
+	if err := half(); err != nil {
 		return err
 	}
 	return os.Remove(s.mark(kind, name))
@@ -266,4 +269,18 @@ func Objects(root string) []string {
 		found[i], _ = filepath.Rel(root, found[i])
 	}
 	return found
+}
+
+// Attempts lists the attempts of all objects below a root, sorted.
+func Attempts(root string) []string {
+	marks, _ := filepath.Glob(filepath.Join(root, "*", "*"+markSuffix))
+	var all []string
+	for _, mark := range marks {
+		var o object
+		if text, err := os.Readlink(mark); err == nil && json.Unmarshal([]byte(text), &o) == nil {
+			all = append(all, o.Attempt)
+		}
+	}
+	slices.Sort(all)
+	return all
 }

@@ -50,22 +50,32 @@ func checkFault(fault string) plugins.Diagnostics {
 }
 
 // Plan knows the size before the thing exists.
-func (things) Plan(_ context.Context, _ sdk.Operation, _ *Thing, p *sdk.Planned[Thing]) error {
-	if p.Unknown("content") {
-		p.SetUnknown("size")
+func (t things) Plan(ctx context.Context, _ sdk.Operation, _ *Thing, p *sdk.Planned[Thing]) error {
+	f := t.faultOf("plan", p.Value.Name)
+	return t.guarded(ctx, f, func() error {
+		if p.Unknown("content") {
+			p.SetUnknown("size")
+			return nil
+		}
+		p.Value.Size = len(f.lied(p.Value.Content))
+		p.SetKnown("size")
 		return nil
-	}
-	p.Value.Size = len(p.Value.Content)
-	p.SetKnown("size")
-	return nil
+	})
 }
 
 func (t things) Create(ctx context.Context, op sdk.Operation, want *Thing) error {
 	path := filepath.Join(t.folder(thingKind, want.Name), "content")
 	made := false
-	err := t.create(ctx, op, thingKind, want.Name, want.Fail, want.Delay, nil, func(string) error {
-		made = true
-		return os.WriteFile(path, []byte(want.Content), 0o600)
+	f := t.faultOf("create", want.Name)
+	err := t.guarded(ctx, f, func() error {
+		return t.create(ctx, op, thingKind, want.Name, want.Fail, want.Delay, nil, func(string) error {
+			made = true
+			want.Content = f.lied(want.Content)
+			if err := t.strike(ctx, f, Half); err != nil {
+				return err
+			}
+			return os.WriteFile(path, []byte(want.Content), 0o600)
+		})
 	})
 	if o, _ := t.mine(thingKind, want.Name, op.Attempt); o != nil || made {
 		want.ID, want.Path, want.Size = op.Attempt, path, len(want.Content)
@@ -73,7 +83,18 @@ func (t things) Create(ctx context.Context, op sdk.Operation, want *Thing) error
 	return err
 }
 
-func (t things) Read(_ context.Context, _ sdk.Operation, have *Thing) (bool, error) {
+func (t things) Read(ctx context.Context, _ sdk.Operation, have *Thing) (exists bool, err error) {
+	f := t.faultOf("read", have.Name)
+	err = t.guarded(ctx, f, func() error {
+		exists, err = t.look(have)
+		have.Content = f.lied(have.Content)
+		return err
+	})
+	return exists, err
+}
+
+// look reads a thing as it is.
+func (t things) look(have *Thing) (bool, error) {
 	if have.Fail == failRead {
 		return false, sdk.AttributeError("fail", "The fake provider does not read", "Remove fail.")
 	}
@@ -89,7 +110,7 @@ func (t things) Read(_ context.Context, _ sdk.Operation, have *Thing) (bool, err
 	return true, nil
 }
 
-func (t things) Update(_ context.Context, _ sdk.Operation, have Thing, want *Thing) error {
+func (t things) Update(ctx context.Context, _ sdk.Operation, have Thing, want *Thing) error {
 	if want.Fail == failUpdate {
 		return sdk.AttributeError("fail", "The fake provider does not update", "Remove fail.")
 	}
@@ -97,19 +118,43 @@ func (t things) Update(_ context.Context, _ sdk.Operation, have Thing, want *Thi
 		return err
 	}
 	want.ID, want.Path, want.Size = have.ID, have.Path, len(want.Content)
-	return os.WriteFile(have.Path, []byte(want.Content), 0o600)
+	f := t.faultOf("update", want.Name)
+	return t.guarded(ctx, f, func() error {
+		if f.When == Half {
+			if err := os.WriteFile(have.Path, []byte(want.Content[:len(want.Content)/2]), 0o600); err != nil {
+				return err
+			}
+			if err := t.strike(ctx, f, Half); err != nil {
+				return err
+			}
+		}
+		want.Content = f.lied(want.Content)
+		return os.WriteFile(have.Path, []byte(want.Content), 0o600)
+	})
 }
 
-func (t things) Delete(_ context.Context, _ sdk.Operation, have *Thing) error {
-	return t.remove(thingKind, have.Name, have.ID, have.Fail)
+func (t things) Delete(ctx context.Context, _ sdk.Operation, have *Thing) error {
+	f := t.faultOf("delete", have.Name)
+	return t.guarded(ctx, f, func() error {
+		return t.remove(thingKind, have.Name, have.ID, have.Fail, func() error { return t.strike(ctx, f, Half) })
+	})
 }
 
-func (t things) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Thing], error) {
+func (t things) Find(ctx context.Context, op sdk.Operation) (found []sdk.Found[Thing], err error) {
+	err = t.guarded(ctx, t.faultOf("find", "*"), func() error {
+		found, err = t.all(op)
+		return err
+	})
+	return found, err
+}
+
+// all lists what has the operation's uuid.
+func (t things) all(op sdk.Operation) ([]sdk.Found[Thing], error) {
 	names, objects, err := t.find(thingKind, op.UUID)
 	var found []sdk.Found[Thing]
 	for i, o := range objects {
 		thing := Thing{Name: names[i], ID: o.Attempt, Path: filepath.Join(t.folder(thingKind, names[i]), "content")}
-		if _, err := t.Read(context.Background(), op, &thing); err != nil {
+		if _, err := t.look(&thing); err != nil {
 			return nil, err
 		}
 		found = append(found, sdk.Found[Thing]{Address: o.Address, Attempt: o.Attempt, Complete: t.complete(thingKind, names[i]), Object: thing})
@@ -117,7 +162,7 @@ func (t things) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Thing], e
 	return found, err
 }
 
-func (t things) Import(ctx context.Context, op sdk.Operation, id string) (*Thing, error) {
+func (t things) Import(_ context.Context, _ sdk.Operation, id string) (*Thing, error) {
 	o, err := t.read(thingKind, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -126,7 +171,7 @@ func (t things) Import(ctx context.Context, op sdk.Operation, id string) (*Thing
 		return nil, err
 	}
 	thing := &Thing{Name: id, ID: o.Attempt, Path: filepath.Join(t.folder(thingKind, id), "content")}
-	_, err = t.Read(ctx, op, thing)
+	_, err = t.look(thing)
 	return thing, err
 }
 
@@ -136,7 +181,16 @@ type ThingData struct {
 	Content string `nxc:"content,computed" doc:"What it says."`
 }
 
-func (s *store) readThing(_ context.Context, want *ThingData) error {
+func (s *store) readThing(ctx context.Context, want *ThingData) error {
+	f := s.faultOf("data", want.Name)
+	return s.guarded(ctx, f, func() error {
+		err := s.readContent(want)
+		want.Content = f.lied(want.Content)
+		return err
+	})
+}
+
+func (s *store) readContent(want *ThingData) error {
 	content, err := os.ReadFile(filepath.Join(s.folder(thingKind, want.Name), "content"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return sdk.AttributeError("name", fmt.Sprintf("There is no thing %q", want.Name), "Create it, or correct the name.")
