@@ -112,10 +112,11 @@ func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 }
 
 // patient sets how long a plugin may say nothing, where NXC_PLUGIN_TIMEOUT
-// does: a slow machine wants more, who looks for a fault wants less.
+// does: a slow machine wants more, who looks for a fault wants less. An
+// operation whose own time is over has a quarter of it to end.
 func (p *installed) patient(o host.Options) host.Options {
 	if t, err := time.ParseDuration(p.env.Getenv("NXC_PLUGIN_TIMEOUT")); err == nil && t > 0 {
-		o.StartTimeout, o.SchemaTimeout, o.ConfigureTimeout = t, t, t
+		o.StartTimeout, o.SchemaTimeout, o.ConfigureTimeout, o.Grace = t, t, t, t/4
 	}
 	return o
 }

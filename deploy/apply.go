@@ -71,7 +71,7 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		Events: p.o.Events, Parallelism: o.Parallelism, NewAttempt: state.NewAttempt, Hard: hard,
 	}
 	if planned.source != nil {
-		options.Source = planned.source
+		options.Source, options.Check = planned.source, planned.source.postconditions
 	}
 	result := apply.Run(ctx, options)
 	applied := &Applied{
@@ -83,7 +83,7 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		applied.Interrupted, applied.GaveUp = true, true
 		result.Problems = slices.DeleteFunc(result.Problems, func(found plan.Problem) bool { return !found.Warning })
 	}
-	diags = append(diags, p.diagnostics(onePerDeath(result.Problems))...)
+	diags = append(diags, p.diagnostics(result.Problems)...)
 	diags = append(diags, r.finish(x, &result, applied)...)
 	more := r.end()
 	diags = append(diags, more...)

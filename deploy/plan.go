@@ -82,6 +82,12 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 		build.Source = out.source
 	}
 	made, found := plan.Build(ctx, build)
+	if out.source != nil && !plan.HasErrors(found) {
+		for i := range made.Changes {
+			c := &made.Changes[i]
+			found = append(found, out.source.postconditions(c, c.After, made.Objects)...)
+		}
+	}
 	diags = append(diags, p.diagnostics(found)...)
 	if plan.HasErrors(found) {
 		return nil, diags
@@ -205,16 +211,22 @@ func (p *Planned) IsNode(a addr.Instance) bool {
 // Shown returns a change's values with what is sensitive marked so: by the
 // configuration, or by the type's schema.
 func (p *Planned) Shown(c *plan.Change) (before, after cty.Value) {
-	paths := slices.Clone(c.Marks)
-	if p.p == nil { // a plan that no project made
-		return markPaths(c.Before, paths), markPaths(c.After, paths)
+	paths := c.Marks
+	if p.p != nil { // else it is a plan that no project made
+		paths = p.p.sensitiveIn(c)
 	}
-	if offer, pd := p.p.providers.schema(context.Background(), c.Provider); !pd.HasErrors() && offer.Resources[c.Type] != nil {
+	return markPaths(c.Before, paths), markPaths(c.After, paths)
+}
+
+// sensitiveIn lists what is sensitive in a change's values.
+func (p *Project) sensitiveIn(c *plan.Change) []cty.PathValueMarks {
+	paths := slices.Clone(c.Marks)
+	if offer, pd := p.providers.schema(context.Background(), c.Provider); !pd.HasErrors() && offer.Resources[c.Type] != nil {
 		for _, path := range sensitivePaths(&offer.Resources[c.Type].Block) {
 			paths = append(paths, cty.PathValueMarks{Path: path, Marks: cty.NewValueMarks(marks.Sensitive)})
 		}
 	}
-	return markPaths(c.Before, paths), markPaths(c.After, paths)
+	return paths
 }
 
 func markPaths(v cty.Value, paths []cty.PathValueMarks) cty.Value {

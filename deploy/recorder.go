@@ -75,8 +75,11 @@ func (rec *recorder) Result(op apply.Operation, object cty.Value, tainted bool) 
 		if err != nil {
 			return err
 		}
-		if tainted {
+		switch {
+		case tainted:
 			made.Status = state.HalfMade
+		case op.Step == apply.Delete: // it was tainted for a reason
+			made.Status = resource.Status
 		}
 		if op.Step == apply.Create && resource.Exists() && resource.Attempt != op.Attempt {
 			resource = resource.Depose()

@@ -83,9 +83,10 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 		priors[i] = prior
 		requests[i] = plugins.ReadRequest{Type: o.addr.Type, Operation: p.operation(o.addr, o.Attempt), Object: prior.Recorded}
 	}
+	var found []plan.Problem
 	p.o.Events.Step(fmt.Sprintf("Reading %s through %s", plural(len(list), "object"), name))
 	pd := running.Read(ctx, requests, func(i int, r plugins.ReadResult) {
-		diags = append(diags, p.diagnostics(p.pluginProblems(list[i].addr, r.Diagnostics))...)
+		found = append(found, p.pluginProblems(list[i].addr, r.Diagnostics)...)
 		if r.Object != cty.NilVal && r.Object.IsNull() && list[i].Status == state.HalfMade {
 			return // pieces may be left that a read does not see: its deletion removes them, or finds nothing
 		}
@@ -94,6 +95,7 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 		}
 		priors[i].Gone = r.Gone
 	})
+	diags = append(diags, p.diagnostics(found)...)
 	return priors, append(diags, asHCL(pd, nil)...)
 }
 

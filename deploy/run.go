@@ -79,9 +79,6 @@ func (r *run) creates(name addr.Deployment) bool {
 // finish brings contexts and records up to date with what now exists.
 func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	if r.planned.source != nil && !applied.GaveUp {
-		diags = append(diags, r.planned.source.postconditions(result)...)
-	}
 	if !applied.Interrupted {
 		for _, d := range r.planned.Deployments {
 			told, more := r.p.deliverContexts(r.hard, d, result.Values, x.digests)

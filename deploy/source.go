@@ -13,7 +13,6 @@ import (
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plan"
-	"github.com/nixos-compose/nxc/plan/apply"
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/schema"
 	"github.com/nixos-compose/nxc/state"
@@ -192,24 +191,15 @@ func (s *source) Evaluate(ctx context.Context, a addr.Instance, known plan.Value
 	return v, problems(a, diags)
 }
 
-// postconditions checks what the user wants to hold of the objects that now
-// exist.
-func (s *source) postconditions(result *apply.Result) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	for _, r := range s.p.Config.Resources {
-		if len(r.Lifecycle.Postconditions) == 0 {
-			continue
-		}
-		x := s.expansions[r.Addr]
-		for _, key := range x.Keys {
-			a := r.Addr
-			a.Key = key
-			if object, exists := result.Values[a]; exists && !object.IsNull() {
-				diags = append(diags, s.again(result.Objects).Postconditions(r, x, key, object)...)
-			}
-		}
+// postconditions checks what the user wants to hold of an object that exists,
+// or is planned: what is not known yet holds.
+func (s *source) postconditions(c *plan.Change, object cty.Value, known plan.Values) []plan.Problem {
+	r := s.blocks[c.Addr.Block()]
+	if r == nil || len(r.Lifecycle.Postconditions) == 0 || c.Action == plan.Delete || object == cty.NilVal || object.IsNull() {
+		return nil
 	}
-	return diags
+	self := markPaths(object, s.p.sensitiveIn(c))
+	return problems(c.Addr, s.again(known).Postconditions(r, s.expansions[r.Addr], c.Addr.Key, self))
 }
 
 // again returns the evaluator of an apply: one for as long as the values come
@@ -296,6 +286,7 @@ func (p *Project) pluginProblems(a addr.Instance, diags plugins.Diagnostics) []p
 // diagnostics places problems in the user's files.
 func (p *Project) diagnostics(list []plan.Problem) hcl.Diagnostics {
 	var out hcl.Diagnostics
+	list = onePerDeath(list)
 	for i := range list {
 		if d, ok := list[i].Source.(*hcl.Diagnostic); ok {
 			out = append(out, d)

@@ -30,6 +30,11 @@ type Options struct {
 	Recorder Recorder
 	Events   Events // may be nil
 
+	// Check looks at an object that was made, changed or read, or that stays as
+	// it is, before anything that depends on it is touched. An error that it
+	// finds stops that, as a failure would. May be nil.
+	Check func(c *plan.Change, object cty.Value, known plan.Values) []plan.Problem
+
 	Parallelism int           // 0: DefaultParallelism
 	NewAttempt  func() string // names one try to create one object
 

@@ -152,7 +152,7 @@ func (w *walk) begin(n int) {
 		if node.Phase == plan.Down && r.planned.Action == plan.Replace {
 			w.account(r)
 		}
-		w.complete(n, nil)
+		w.passed(n, r)
 	}
 }
 
@@ -246,7 +246,24 @@ func (w *walk) take(rep report) {
 	} else {
 		w.account(r)
 	}
-	w.complete(rep.node, nil)
+	w.passed(rep.node, r)
+}
+
+// passed completes a node that did not fail, unless the object that it left is
+// not as it has to be.
+func (w *walk) passed(n int, r *run) {
+	object, exists := w.values[r.planned.Addr]
+	if w.o.Check == nil || !exists || w.order.Nodes[n].Phase != plan.Up || r.planned.Deposed != 0 {
+		w.complete(n, nil)
+		return
+	}
+	problems := w.o.Check(r.now, object, w.objects)
+	w.result.Problems = append(w.result.Problems, problems...)
+	if plan.HasErrors(problems) {
+		w.complete(n, &r.planned.Addr)
+		return
+	}
+	w.complete(n, nil)
 }
 
 // exists notes what an operation left behind.
