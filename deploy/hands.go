@@ -12,10 +12,14 @@ import (
 // What nodes can do, whatever provider they are of. Each verb is refused for a
 // type of node that does not offer it.
 
+// Offers reports whether a node has a hand.
+func (n *RunningNode) Offers(h plugins.Hand) bool {
+	return slices.Contains(n.provider.schema.Resources[n.node.Type].Hands, h)
+}
+
 // offers says why a node lacks a hand; nothing when it has it.
 func (n *RunningNode) offers(h plugins.Hand, cannot string) hcl.Diagnostics {
-	t := n.provider.schema.Resources[n.node.Type]
-	if slices.Contains(t.Hands, h) {
+	if n.Offers(h) {
 		return nil
 	}
 	return hcl.Diagnostics{errorf("This node cannot "+cannot, "%s of provider %s does not offer %s.", n.node.Type, n.provider.name, h)}

@@ -20,8 +20,15 @@ type Evaluation struct {
 	Extra         json.RawMessage // what the flavour's module says beyond artifacts
 	TestScript    string
 	HasTestScript bool
-	Warnings      []string // what the evaluation warned about, in its order
-	Cached        bool     // nothing changed, and no Nix was started
+	TestScriptAt  *Position // nil: not known
+	Warnings      []string  // what the evaluation warned about, in its order
+	Cached        bool      // nothing changed, and no Nix was started
+}
+
+// Position is a line of a Nix file.
+type Position struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
 }
 
 // Release says which nixpkgs was evaluated.
@@ -61,6 +68,7 @@ type result struct {
 	Distribution map[string]json.RawMessage `json:"distribution"`
 	Extra        json.RawMessage            `json:"extra"`
 	TestScript   *string                    `json:"testScript"`
+	TestScriptAt *Position                  `json:"testScriptAt"`
 	Warnings     []string                   `json:"warnings"`
 }
 
@@ -79,7 +87,7 @@ func parseResult(text []byte, local bool) (*Evaluation, error) {
 		Warnings:     r.Warnings,
 	}
 	if r.TestScript != nil {
-		e.TestScript, e.HasTestScript = *r.TestScript, true
+		e.TestScript, e.HasTestScript, e.TestScriptAt = *r.TestScript, true, r.TestScriptAt
 	}
 	for name, role := range e.Roles {
 		role.System.Local = local

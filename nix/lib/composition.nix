@@ -38,6 +38,11 @@ in
   roles = builtins.mapAttrs (name: module: { _file = file; imports = [ module ]; }) roles;
   inherit value;
 
+  # Where the script stands, so that what is wrong in it can be shown there.
+  testScriptAt =
+    let at = builtins.unsafeGetAttrPos "testScript" value;
+    in if at == null then null else { inherit (at) line; file = toString at.file; };
+
   # A script may ask for the evaluated nodes, as NixOS's tests do.
   testScript = evaluated:
     let

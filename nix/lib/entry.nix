@@ -43,5 +43,6 @@ in
   distribution = composition.value.rolesDistribution or { };
   extra = flavour.extra context;
   testScript = composition.testScript roles;
+  inherit (composition) testScriptAt;
   warnings = import ./warnings.nix { inherit lib roles; own = [ (toString ./.) ] ++ flavour.folders; };
 }
