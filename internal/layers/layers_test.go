@@ -78,13 +78,18 @@ var layers = []layer{
 		reason: "a provider in the tree uses nothing that a third party could not",
 	},
 	{
+		path:   "driver",
+		may:    []string{"plugins"},
+		reason: "it drives the nodes that it is given, and knows no deployment",
+	},
+	{
 		path:   "deploy",
 		may:    []string{"config", "nix", "plan", "plugins", "state"},
 		reason: "the conductor knows neither the command line nor which providers exist",
 	},
 	{
 		path:   "command",
-		may:    []string{"config", "deploy", "examples", "nix", "plan", "plugins", "providers", "state"},
+		may:    []string{"config", "deploy", "driver", "examples", "nix", "plan", "plugins", "providers", "state"},
 		reason: "the top; only it names providers",
 	},
 	{

@@ -57,7 +57,13 @@ class Patience:
         When the time is over, fn is called a last time, with True. If that
         does not help, last() is added to what is said.
         """
-        timeout = self.bound(timeout)
+        try:
+            self._retry(fn, self.bound(timeout), last)
+        except Interrupted as e:
+            e.args = (f"{e}{last()}",)
+            raise
+
+    def _retry(self, fn: Callable[[bool], Any], timeout: Optional[float], last: Callable[[], str]) -> None:
         start = time.monotonic()
         pause = FIRST
         while True:

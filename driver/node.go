@@ -1,0 +1,70 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// node is a node of a session: what it is, what its console says, its log.
+type node struct {
+	Node
+	console *console
+	log     *nodeLog
+	stop    context.CancelFunc
+}
+
+func openNodes(ctx context.Context, s *session) (map[string]*node, error) {
+	nodes := map[string]*node{}
+	for _, n := range s.o.Nodes {
+		log, err := openLog(s.o.Results, n.Name(), s.began)
+		if err != nil {
+			return nil, err
+		}
+		following, stop := context.WithCancel(ctx)
+		made := &node{Node: n, log: log, stop: stop}
+		nodes[n.Name()] = made
+		if !n.Offers(plugins.HandConsole) {
+			continue
+		}
+		if made.console, err = follow(following, n, s.o.Results, func(line string) { s.said(n.Name(), line) }); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
+}
+
+// said tells a line of a console, when the script wants to see them.
+func (s *session) said(name, line string) {
+	s.mu.Lock()
+	on := s.serial
+	s.mu.Unlock()
+	if on {
+		s.tell(Event{Kind: "console", Node: name, Text: line})
+	}
+}
+
+func (s *session) closeNodes() {
+	for _, done := range s.forwards {
+		done()
+	}
+	for _, n := range s.nodes {
+		n.stop()
+	}
+	for _, n := range s.nodes {
+		if n.console != nil {
+			n.console.close()
+		}
+		n.log.close()
+	}
+}
+
+// named says of whom an error is.
+func (n *node) named(err error) error {
+	if err == nil || strings.Contains(err.Error(), n.Name()) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", n.Name(), err)
+}

@@ -1,0 +1,221 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+// session is a script, or a user, at work.
+type session struct {
+	o     *Options
+	p     *process
+	nodes map[string]*node
+	began time.Time
+
+	mu     sync.Mutex
+	calls  map[int]context.CancelFunc // under way
+	steps  []Event                    // begun and not ended
+	serial bool
+
+	forwards []func() // end what leads ports to nodes
+
+	telling sync.Mutex // one event at a time
+}
+
+// Run runs a script on its nodes, until it ends, the time is over or ctx ends.
+// The error is ours or Python's; a script that fails is a result.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	s := &session{o: &o, calls: map[int]context.CancelFunc{}, began: time.Now()}
+	p, err := start(&o, false, func(line string) { s.tell(Event{Kind: "output", Text: line}) })
+	if err != nil {
+		return nil, err
+	}
+	s.p = p
+	// Calls end when the script does, also when it is told to.
+	working, finish := context.WithCancel(context.WithoutCancel(ctx))
+	defer finish()
+	if s.nodes, err = openNodes(working, s); err != nil {
+		_ = p.end(0)
+		return nil, err
+	}
+	defer s.closeNodes()
+	err = p.send(s.job("test"))
+	if err != nil {
+		return nil, fmt.Errorf("tell Python the script: %w", errors.Join(err, p.end(0)))
+	}
+
+	var reason, kind string
+	timer := time.NewTimer(o.Timeout)
+	if o.Timeout <= 0 {
+		timer.Stop()
+	}
+	watched := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-over:
+			return
+		case <-ctx.Done():
+			reason, kind = "interrupted", Interrupted
+		case <-timer.C:
+			reason, kind = fmt.Sprintf("the test did not end within %s", o.Timeout), TimedOut
+		}
+		_ = p.send(map[string]string{"stop": reason})
+		p.interrupt()
+		select {
+		case <-over:
+		case <-time.After(grace):
+			_ = p.cmd.Process.Kill()
+		}
+	}()
+	last, err := s.serve(working)
+	close(over)
+	<-watched
+	timer.Stop()
+	finish()
+	ended := p.end(grace)
+	result := &Result{Elapsed: time.Since(s.began)}
+	switch {
+	case last != nil:
+		result.Failure = last.Failure
+	case kind != "":
+		result.Failure = &Failure{Message: reason + ", and did not stop by itself", Steps: s.open()}
+	default:
+		return nil, fmt.Errorf("Python ended before the script did: %w", errors.Join(err, ended))
+	}
+	if result.Failure == nil && kind == Interrupted {
+		result.Failure = &Failure{Message: reason}
+	}
+	if f := result.Failure; f != nil && (f.Kind == Interrupted || f.Kind == "") && kind != "" {
+		f.Kind = kind
+	}
+	if result.Failure != nil && result.Failure.Kind != Interrupted {
+		// Its own time: that of the test may be over.
+		looking, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer done()
+		result.Kept = s.keep(looking)
+	}
+	return result, nil
+}
+
+// Interact gives the user a session at the terminal, and returns when it ends.
+func Interact(ctx context.Context, o Options) error {
+	s := &session{o: &o, calls: map[int]context.CancelFunc{}, began: time.Now()}
+	p, err := start(&o, true, nil)
+	if err != nil {
+		return err
+	}
+	s.p = p
+	ctx, finish := context.WithCancel(ctx)
+	defer finish()
+	if s.nodes, err = openNodes(ctx, s); err != nil {
+		_ = p.end(0)
+		return err
+	}
+	defer s.closeNodes()
+	j := s.job("interactive")
+	if j.Script.Text == "" {
+		j.Script = nil
+	}
+	if err := p.send(j); err != nil {
+		return fmt.Errorf("tell Python about the session: %w", errors.Join(err, p.end(0)))
+	}
+	_, _ = s.serve(ctx)
+	finish()
+	return p.end(grace)
+}
+
+func (s *session) job(mode string) job {
+	names := make([]string, len(s.o.Nodes))
+	for i, n := range s.o.Nodes {
+		names[i] = n.Name()
+	}
+	return job{
+		Mode: mode, Script: &s.o.Script, Nodes: names, Flavour: s.o.Flavour, Out: s.o.Results,
+		WaitLimit: s.o.WaitLimit.Seconds(), RunFirst: s.o.RunFirst, History: s.o.History,
+	}
+}
+
+// serve does what the script asks for, until it is done. Calls run beside each
+// other, each until it ends or is given up.
+func (s *session) serve(ctx context.Context) (*done, error) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, finish := context.WithCancel(ctx)
+	defer finish()
+	for {
+		r, err := s.p.receive()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case r.Done != nil:
+			return r.Done, nil
+		case r.Event != nil:
+			s.tell(*r.Event)
+		case r.Cancel != 0:
+			s.mu.Lock()
+			if cancel := s.calls[r.Cancel]; cancel != nil {
+				cancel()
+			}
+			s.mu.Unlock()
+		default:
+			calling, cancel := context.WithCancel(ctx)
+			s.mu.Lock()
+			s.calls[r.ID] = cancel
+			s.mu.Unlock()
+			running.Go(func() {
+				a := s.answer(calling, r)
+				s.mu.Lock()
+				delete(s.calls, r.ID)
+				s.mu.Unlock()
+				cancel()
+				_ = s.p.send(a) // a script that ended needs no answer
+			})
+		}
+	}
+}
+
+// tell passes an event on, and keeps what is open.
+func (s *session) tell(e Event) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	switch e.Kind {
+	case "begin":
+		s.steps = append(s.steps, e)
+	case "end":
+		i := slices.IndexFunc(s.steps, func(o Event) bool { return o.ID == e.ID })
+		if i >= 0 {
+			e.What, e.Text, e.Node, e.Parent = s.steps[i].What, s.steps[i].Text, s.steps[i].Node, s.steps[i].Parent
+			s.steps = slices.Delete(s.steps, i, i+1)
+		}
+	}
+	if n := s.nodes[e.Node]; n != nil {
+		n.logEvent(e)
+	}
+	if s.o.Events != nil {
+		s.o.Events(e)
+	}
+}
+
+// open lists the steps that are under way.
+func (s *session) open() []string {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	var list []string
+	for _, e := range s.steps {
+		text := e.Text
+		if e.Node != "" {
+			text = e.Node + ": " + text
+		}
+		list = append(list, text)
+	}
+	return list
+}
