@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 			Type:   "qemu_disk",
 			Config: map[string]any{"name": "data", "size": "64M"},
 			Update: map[string]any{"name": "data", "size": "128M"},
-			Break:  func(_ *testing.T, o cty.Value) { os.Remove(o.GetAttr("path").AsString()) },
+			Break:  func(_ *testing.T, o cty.Value) { os.Remove(h.fileOf(o.GetAttr("id").AsString())) },
 			Kills:  2,
 		})
 	}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -17,11 +15,10 @@ import (
 // Disk is a disk's file.
 type Disk struct {
 	Name       string `nxc:"name,required,replace" doc:"What people call it."`
-	Size       string `nxc:"size,optional,replace" doc:"Size, such as 10G. With a base, that of the base when left out."`
-	Base       string `nxc:"base,optional,replace" doc:"A file below the disk, which is only read."`
+	Size       string `nxc:"size,optional" doc:"Size, such as 10G. With a base, that of the base when left out. A disk can grow while no machine uses it; to shrink, it is made anew."`
+	Base       string `nxc:"base,optional,replace" doc:"A file below the disk, which is only read. A relative path begins at the configuration's folder."`
 	BaseFormat string `nxc:"base_format,optional,replace,default=qcow2" doc:"qcow2 or raw."`
-	ID         string `nxc:"id,computed" doc:"Its name outside."`
-	Path       string `nxc:"path,computed" doc:"The disk's file, in qcow2 format."`
+	ID         string `nxc:"id,computed" doc:"Its name outside, by which a machine takes it."`
 }
 
 // disks handles qemu_disk.
@@ -29,28 +26,29 @@ type disks struct{ *host }
 
 var (
 	_ sdk.Handler[Disk]   = disks{}
+	_ sdk.Updater[Disk]   = disks{}
+	_ sdk.Planner[Disk]   = disks{}
 	_ sdk.Validator[Disk] = disks{}
 )
 
-const diskFile = "disk.qcow2"
+// fileOf is a disk's file. Where it lies is no part of the disk, which a state
+// that is committed describes.
+func (h *host) fileOf(id string) string {
+	return filepath.Join(h.folderOf(kindDisk, id), "disk.qcow2")
+}
 
 // Create makes the disk's file.
 func (d disks) Create(ctx context.Context, op sdk.Operation, want *Disk) error {
-	id := idOf(op)
-	dir := d.folderOf(kindDisk, id)
-	want.ID, want.Path = id, filepath.Join(dir, diskFile)
+	size, err := diskSize(want.Size)
+	if err != nil {
+		return err
+	}
+	want.ID = idOf(op)
+	dir := d.folderOf(kindDisk, want.ID)
 	if err := begin(op, dir, *want); err != nil {
 		return err
 	}
-	size := ""
-	if want.Size != "" {
-		bytes, err := memoryBytes(want.Size)
-		if err != nil {
-			return err
-		}
-		size = fmt.Sprint(bytes)
-	}
-	if err := createImage(ctx, want.Path, want.Base, want.BaseFormat, size); err != nil {
+	if err := createImage(ctx, d.fileOf(want.ID), d.inProject(want.Base), want.BaseFormat, size); err != nil {
 		return err
 	}
 	return finish(dir, *want)
@@ -62,10 +60,42 @@ func (d disks) Read(_ context.Context, op sdk.Operation, have *Disk) (bool, erro
 	if err != nil || !there {
 		return false, err
 	}
-	if _, err := os.Stat(have.Path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(d.fileOf(have.ID)); errors.Is(err, fs.ErrNotExist) {
 		return false, sdk.Gone("its file was removed")
 	}
 	return true, nil
+}
+
+// Plan grows a disk where it is, and makes another where it is to shrink: what
+// lies behind the new end would be cut off.
+func (d disks) Plan(_ context.Context, _ sdk.Operation, prior *Disk, p *sdk.Planned[Disk]) error {
+	if prior == nil || p.Unknown("size") || prior.Size == p.Value.Size {
+		return nil
+	}
+	had, err := diskSize(prior.Size)
+	if err != nil {
+		return err
+	}
+	if want, err := diskSize(p.Value.Size); err != nil {
+		return err
+	} else if want < had {
+		p.Replace("size", "a disk cannot shrink")
+	}
+	return nil
+}
+
+// Update grows the disk.
+func (d disks) Update(ctx context.Context, _ sdk.Operation, prior Disk, want *Disk) error {
+	size, err := diskSize(want.Size)
+	if err != nil {
+		return err
+	}
+	if prior.Size != want.Size {
+		if err := growImage(ctx, d.fileOf(want.ID), size); err != nil {
+			return err
+		}
+	}
+	return finish(d.folderOf(kindDisk, want.ID), *want)
 }
 
 // Delete removes the file.
@@ -85,87 +115,35 @@ func (d disks) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Disk], err
 	return find[Disk](d.host, op, kindDisk)
 }
 
-// Validate checks the size.
+// Validate checks the size and the format.
 func (d disks) Validate(_ context.Context, config Disk) plugins.Diagnostics {
-	if config.Size == "" {
+	var found plugins.Diagnostics
+	_, err := diskSize(config.Size)
+	for _, err := range []error{err, checkFormat("base_format", config.BaseFormat)} {
+		var one plugins.Diagnostics
+		if errors.As(err, &one) {
+			found = append(found, one...)
+		}
+	}
+	return found
+}
+
+// diskSize reads a size; none is 0.
+func diskSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	size, err := memoryBytes(text)
+	if err != nil {
+		return 0, sdk.AttributeError("size", fmt.Sprintf("%q is not a size", text), "Write it as 10G.")
+	}
+	return size, nil
+}
+
+func checkFormat(attribute, format string) error {
+	switch format {
+	case "", "qcow2", "raw":
 		return nil
 	}
-	if _, err := memoryBytes(config.Size); err != nil {
-		var found plugins.Diagnostics
-		errors.As(sdk.AttributeError("size", fmt.Sprintf("%q is not a size", config.Size), "Write it as 10G."), &found)
-		return found
-	}
-	return nil
-}
-
-// createImage makes a qcow2 file, empty or on top of another.
-func createImage(ctx context.Context, path, base, format, size string) error {
-	program, err := findProgram("qemu-img")
-	if err != nil {
-		return err
-	}
-	arguments := []string{"create", "-q", "-f", "qcow2"}
-	if base != "" {
-		if _, err := os.Stat(base); err != nil {
-			return sdk.AttributeError("base", "The base of a disk is missing", err.Error()+".")
-		}
-		arguments = append(arguments, "-b", base, "-F", format)
-	} else if size == "" {
-		return sdk.AttributeError("size", "The disk has no size", "Give a size, or a base that has one.")
-	}
-	arguments = append(arguments, path)
-	if size != "" {
-		arguments = append(arguments, size)
-	}
-	output, err := exec.CommandContext(ctx, program, arguments...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("make the disk %s: qemu-img: %w: %s", path, err, strings.TrimSpace(string(output)))
-	}
-	return nil
-}
-
-// prepareDisks checks the files of a machine's disks, and makes overlays. One
-// that is there already holds what the machine wrote before.
-func (m machines) prepareDisks(ctx context.Context, dir string, have *Machine) error {
-	if have.Store != "" {
-		if _, err := os.Stat(have.Store); err != nil {
-			return sdk.AttributeError("store", "The image of the store is missing", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
-		}
-	}
-	for i, d := range have.Disks {
-		if _, err := os.Stat(d.Path); err != nil {
-			return sdk.AttributeError(fmt.Sprintf("disk[%d].path", i), "A disk is missing", err.Error()+".")
-		}
-		overlay := overlayFile(dir, i)
-		if _, err := os.Stat(overlay); !d.Overlay || err == nil {
-			continue
-		}
-		if err := createImage(ctx, overlay, d.Path, d.Format, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func overlayFile(dir string, i int) string {
-	return filepath.Join(dir, fmt.Sprintf("overlay%d.qcow2", i))
-}
-
-// driveArguments are QEMU's arguments for the disks. QEMU itself locks files
-// that it writes, so that no two machines do.
-func driveArguments(have *Machine, dir string) []string {
-	var a []string
-	if have.Store != "" {
-		a = append(a, "-drive", "if=none,id=store,format=raw,readonly=on,file="+escape(have.Store), "-device", "virtio-blk-pci,drive=store")
-	}
-	for i, d := range have.Disks {
-		path, format := d.Path, d.Format
-		if d.Overlay {
-			path, format = overlayFile(dir, i), "qcow2"
-		}
-		a = append(a,
-			"-drive", fmt.Sprintf("if=none,id=disk%d,file=%s,format=%s,readonly=%s", i, escape(path), format, onOff(d.ReadOnly)),
-			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
-	}
-	return a
+	return sdk.AttributeError(attribute, fmt.Sprintf("There is no format %q", format), "It is qcow2 or raw. qemu-img convert makes one of them of any other.")
 }

@@ -85,6 +85,14 @@ func (h *host) folderOf(kind, id string) string {
 	return filepath.Join(h.folders.State, kind+"-"+id)
 }
 
+// inProject is a path of the configuration: a relative one begins there.
+func (h *host) inProject(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(h.folders.Project, path)
+}
+
 // maxSocketPath is what the kernel allows for a Unix socket's path.
 const maxSocketPath = 107
 

@@ -52,7 +52,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 		return err
 	}
 	dir := m.folderOf(kindMachine, have.ID)
-	initrd, err := assemble(dir, have.Initrd)
+	initrd, err := assemble(dir, m.inProject(have.Initrd))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error)
 		"-chardev", "socket,id=serial,server=on,wait=off,path=" + escape(serial) + ",logfile=" + escape(filepath.Join(dir, serialFile)) + ",logappend=off",
 		"-serial", "chardev:serial",
 		"-device", "virtio-rng-pci",
-		"-kernel", have.Kernel, "-initrd", initrd, "-append", commandLine(have),
+		"-kernel", m.inProject(have.Kernel), "-initrd", initrd, "-append", commandLine(have),
 	}
 	for i, nic := range have.interfaces() {
 		address, err := netip.ParseAddr(nic.IP)
@@ -179,10 +179,10 @@ func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error)
 			"-netdev", fmt.Sprintf("stream,id=net%d,server=on,addr.type=unix,addr.path=%s", i, escape(socket)),
 			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,mac=%s,romfile=", i, lan.MAC(address)))
 	}
-	a = append(a, driveArguments(have, dir)...)
+	a = append(a, m.driveArguments(have, dir)...)
 	for i, s := range have.Shares {
 		a = append(a, "-virtfs", fmt.Sprintf("local,id=share%d,path=%s,mount_tag=%s,security_model=none,readonly=%s,multidevs=remap",
-			i, escape(s.Source), escape(s.Tag), onOff(s.ReadOnly)))
+			i, escape(m.inProject(s.Source)), escape(s.Tag), onOff(s.ReadOnly)))
 	}
 	return append(a, have.Arguments...), nil
 }

@@ -37,7 +37,7 @@ type Machine struct {
 	Address string   `nxc:"address,computed" doc:"IPv4 address in the network."`
 	Running bool     `nxc:"running,computed" doc:"Whether it runs. One that ended is started again."`
 	Trouble string   `nxc:"trouble,computed" doc:"What is wrong with it, in a few words; nothing when all is well."`
-	Taken   []string `nxc:"taken,computed,exclusive" doc:"What it takes of this machine's ports, as ADDRESS:PORT."`
+	Taken   []string `nxc:"taken,computed,exclusive" doc:"What no other machine can have: ports of this machine, as ADDRESS:PORT, and disks that are written."`
 }
 
 // Forward is a port of this machine that leads to a machine.
@@ -53,18 +53,10 @@ type NIC struct {
 	IP      string `nxc:"ip,required" doc:"Address in that network."`
 }
 
-// Drive is a disk of a machine.
-type Drive struct {
-	Path     string `nxc:"path,required" doc:"A disk's file: qemu_disk.X.path, or any other. Unless it is read-only, only one machine may use it."`
-	Format   string `nxc:"format,optional,default=qcow2" doc:"qcow2 or raw."`
-	ReadOnly bool   `nxc:"read_only,optional,default=false" doc:"It is only read, so that machines can share it."`
-	Overlay  bool   `nxc:"overlay,optional,default=false" doc:"The file is only read; what the machine writes goes to an overlay that is removed with the machine."`
-}
-
 // Share is a folder that the machine mounts by 9p.
 type Share struct {
 	Tag      string `nxc:"tag,required" doc:"Name by which the machine mounts it."`
-	Source   string `nxc:"source,required" doc:"Folder of this machine."`
+	Source   string `nxc:"source,required" doc:"Folder of this machine. A relative path begins at the configuration's folder."`
 	ReadOnly bool   `nxc:"read_only,optional,default=true" doc:"The machine may not write."`
 }
 
@@ -123,6 +115,11 @@ func (m machines) decide(v *Machine) {
 	v.Taken = []string{}
 	for _, f := range v.Forwards {
 		v.Taken = append(v.Taken, f.claim())
+	}
+	for _, d := range v.Disks {
+		if claim := d.claim(); claim != "" {
+			v.Taken = append(v.Taken, claim)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -31,14 +30,23 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 		v.Address = v.IP
 		p.SetKnown("address")
 	}
-	if !p.Unknown("forward") {
-		v.Taken = []string{}
-		for _, f := range v.Forwards {
-			v.Taken = append(v.Taken, f.claim())
-		}
+	if !p.Unknown("forward") && !p.Unknown("disk") {
+		m.decide(v)
 		p.SetKnown("taken")
 	}
-	if prior == nil && !p.Unknown("forward") {
+	if prior == nil {
+		if _, err := m.socket("0123456789ab", "00"); err != nil {
+			return err
+		}
+		if !p.Unknown("disk") {
+			for i, d := range v.Disks {
+				if err := m.findDrive(i, d); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !p.Unknown("forward") {
 		if err := m.checkForwards(v); err != nil {
 			return err
 		}
@@ -108,10 +116,8 @@ func (m machines) Validate(_ context.Context, config Machine) plugins.Diagnostic
 			note(sdk.AttributeError(fmt.Sprintf("nic[%d].ip", i), fmt.Sprintf("%q is not an address", n.IP), "Write it as 10.98.0.2."))
 		}
 	}
-	for i, s := range config.Shares {
-		if s.Source != "" && !strings.HasPrefix(s.Source, "/") {
-			note(sdk.AttributeError(fmt.Sprintf("share[%d].source", i), "A share needs an absolute path", fmt.Sprintf("%q names no folder of this machine.", s.Source)))
-		}
+	for i, one := range config.Disks {
+		note(checkDrive(i, one))
 	}
 	return d
 }

@@ -84,7 +84,12 @@ func (n networks) Update(ctx context.Context, op sdk.Operation, _ Network, want 
 }
 
 // Plan says that a switch is to run.
-func (n networks) Plan(_ context.Context, _ sdk.Operation, _ *Network, p *sdk.Planned[Network]) error {
+func (n networks) Plan(_ context.Context, _ sdk.Operation, prior *Network, p *sdk.Planned[Network]) error {
+	if prior == nil {
+		if _, err := n.socket("0123456789ab", "c"); err != nil {
+			return err
+		}
+	}
 	p.Value.Running = true
 	p.SetKnown("running")
 	if subnet, err := parseSubnet(p.Value.Subnet); err == nil && !p.Unknown("subnet") {

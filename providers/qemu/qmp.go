@@ -137,8 +137,8 @@ func (m machines) explainLaunch(have *Machine, err error) error {
 	said := lastLines(filepath.Join(m.folderOf(kindMachine, have.ID), qemuLog), 8)
 	remedy := ""
 	switch {
-	case strings.Contains(said, "Failed to get") && strings.Contains(said, "lock"):
-		remedy = "\nA disk of it is in use by another machine."
+	case diskRemedy(said) != "":
+		remedy = diskRemedy(said)
 	case strings.Contains(said, "annot allocate memory"):
 		remedy = "\nGive it less memory, or end other programs."
 	case strings.Contains(said, "could not load kernel"):
