@@ -24,15 +24,19 @@ type composition struct {
 	cgroup      cgroups
 	hostCgroups bool // the engine must be told to share its host's control groups
 	containers  []composed
+	lan         Network
+	further     []Network        // of the deployment
+	existing    []FurtherNetwork // that the engine has already
 }
 
 // composed is a container with what the Container itself does not say: the
-// keys of its volumes, which have other names in Compose, and its role.
+// keys of its volumes and networks, which have other names in Compose, and its role.
 type composed struct {
 	Container
-	role    string
-	index   int
-	volumes []string
+	role     string
+	index    int
+	volumes  []string
+	networks []string // names of its connections
 }
 
 // compose writes the Compose file: one that stock Compose, v2 and 1.29 alike,
@@ -63,12 +67,7 @@ func (c *composition) compose() ([]byte, error) {
 			volumes[name] = true
 		}
 	}
-	w.line(0, "networks:")
-	w.line(1, keyNetwork+":")
-	w.line(2, "ipam:")
-	w.line(3, "config:")
-	w.pair(4, "- subnet", c.subnet.String())
-	w.pair(4, "  gateway", c.subnet.Addr().Next().String())
+	c.networks(w)
 	if len(volumes) > 0 {
 		w.line(0, "volumes:")
 		for _, name := range keysOf(volumes) {
@@ -111,10 +110,7 @@ func (c *composition) service(w *yamlWriter, n *composed) error {
 	w.pair(3, "NXC_ROLE", n.role)
 	w.line(3, "NXC_HOSTS: *hosts")
 	w.line(3, "NXC_DEPLOYMENT: *deployment")
-	w.line(2, "networks:")
-	w.line(3, keyNetwork+":")
-	w.pair(4, "ipv4_address", n.IP)
-	w.list(4, "aliases", n.Aliases)
+	c.joined(w, n)
 	w.list(2, "ports", portsOf(n.Ports))
 	parent := c.parent(n)
 	w.pair(2, "cgroup_parent", parent)
@@ -148,7 +144,7 @@ func (n *composed) limits(w *yamlWriter) error {
 		w.line(2, "privileged: true")
 	}
 	w.list(2, "cap_add", n.Capabilities)
-	return nil
+	return n.hardware(w)
 }
 
 // parent is the control group of a node that Compose runs. Networks of one

@@ -23,7 +23,9 @@ type Container struct {
 	Systemd      bool              `nxc:"systemd,optional,replace,default=false" doc:"The command is a system's init: it gets a control group of its own, /run and /tmp in memory, a terminal as console, and is waited for until it is up."`
 	Network      string            `nxc:"network,optional,replace" doc:"Network to join, by id or name; the engine's default network when left out."`
 	IP           string            `nxc:"ip,optional,replace,exclusive" doc:"Fixed IPv4 address in the network."`
+	IP6          string            `nxc:"ip6,optional,replace,exclusive" doc:"Fixed IPv6 address in the network."`
 	Aliases      []string          `nxc:"aliases,optional,replace" doc:"Further names in the network."`
+	Connections  []Connection      `nxc:"connection,block" doc:"Further networks that it joins. Connected and disconnected in place."`
 	Ports        []Port            `nxc:"port,block,replace" doc:"Ports published on the host."`
 	Mounts       []Mount           `nxc:"mount,block,replace" doc:"Files of the engine's host, mounted inside."`
 	Volumes      []VolumeMount     `nxc:"volume,block,replace" doc:"Volumes mounted inside."`
@@ -32,6 +34,10 @@ type Container struct {
 	StopSignal   string            `nxc:"stop_signal,optional,replace" doc:"Signal that asks the command to end."`
 	Privileged   bool              `nxc:"privileged,optional,replace,default=false" doc:"Full power over the engine's host."`
 	Capabilities []string          `nxc:"capabilities,optional,replace" doc:"Capabilities beyond the engine's usual ones, such as SYS_ADMIN."`
+	Devices      []string          `nxc:"devices,optional,replace" doc:"Devices of the engine's host: /dev/fuse, or PATH:PATH INSIDE:rwm."`
+	GPUs         string            `nxc:"gpus,optional,replace" doc:"GPUs of the engine's host: all, a number, or device=ID,ID. The engine needs the vendor's container toolkit."`
+	Sysctls      map[string]string `nxc:"sysctls,optional,replace" doc:"Parameters of the kernel that a container has for itself, such as net.ipv4.ip_forward."`
+	Ulimits      map[string]string `nxc:"ulimits,optional,replace" doc:"Limits of its processes, such as nofile, as LIMIT or SOFT:HARD."`
 	Memory       string            `nxc:"memory,optional" doc:"Limit of memory, such as 512M. Changed in place; only lifting it needs another container."`
 	CPUs         float64           `nxc:"cpus,optional" doc:"Limit of processors, such as 1.5. Changed in place."`
 	PIDs         int64             `nxc:"pids,optional" doc:"Limit of processes and threads. Changed in place."`
@@ -41,6 +47,7 @@ type Container struct {
 	ContainerName string   `nxc:"container_name,optional,computed,replace,exclusive" doc:"Name in the engine; by default one that no other deployment has."`
 	ID            string   `nxc:"id,computed" doc:"The engine's identifier."`
 	Address       string   `nxc:"address,computed" doc:"IPv4 address in the network."`
+	Address6      string   `nxc:"address6,computed" doc:"IPv6 address in the network, where it has one."`
 	Running       bool     `nxc:"running,computed" doc:"Whether it runs. One that stopped is started again."`
 	Published     []string `nxc:"published,computed,exclusive" doc:"What it takes of the host's ports, as ADDRESS:PORT/PROTOCOL."`
 	CgroupParent  string   `nxc:"cgroup_parent,computed" doc:"Control group made for it alone, with systemd."`
@@ -107,6 +114,9 @@ func (c containers) Create(ctx context.Context, op sdk.Operation, want *Containe
 	}
 	asked.ID = made.ID
 	*want = asked
+	if err := c.connectAll(through, op, want); err != nil {
+		return err
+	}
 	if op.Context != nil {
 		op.Phase("copying the context")
 		if err := c.deliver(ctx, want, *op.Context); err != nil {
@@ -133,12 +143,15 @@ func (c containers) explainCreate(ctx context.Context, want *Container, err erro
 	return fmt.Errorf("create container %s: %w", want.ContainerName, err)
 }
 
-// Update changes limits and the restart policy of a container, starts one that
+// Update changes limits, further networks and the restart policy of a container, starts one that
 // stopped, and records a newer image, which a container with systemd uses from
 // its next creation on.
 func (c containers) Update(ctx context.Context, op sdk.Operation, have Container, want *Container) error {
 	want.ID, want.ContainerName, want.CgroupParent = have.ID, have.ContainerName, have.CgroupParent
 	if err := c.adjust(ctx, op, have, want); err != nil {
+		return err
+	}
+	if err := c.reconnect(ctx, op, have, want); err != nil {
 		return err
 	}
 	if have.Running {
@@ -200,11 +213,7 @@ func (w *Container) observe(seen *container.InspectResponse, memory int64) {
 	if seen.NetworkSettings == nil || !w.Running {
 		return
 	}
-	for _, n := range seen.NetworkSettings.Networks {
-		if n != nil && n.IPAddress.IsValid() {
-			w.Address = n.IPAddress.String()
-		}
-	}
+	w.observeNetworks(seen)
 	if _, fixed := claimsOf(w.Ports); !fixed {
 		w.Published = nil
 		for inside, bound := range seen.NetworkSettings.Ports {

@@ -7,19 +7,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moby/moby/api/types/container"
+
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
 // Plan says early what is already certain: the address when it is fixed, the
 // ports that are taken, and that a container is to run.
-func (c containers) Plan(_ context.Context, _ sdk.Operation, prior *Container, p *sdk.Planned[Container]) error {
+func (c containers) Plan(ctx context.Context, op sdk.Operation, prior *Container, p *sdk.Planned[Container]) error {
 	v := &p.Value
 	v.Running = true
 	p.SetKnown("running")
 	if v.IP != "" && !p.Unknown("ip") {
 		v.Address = v.IP
 		p.SetKnown("address")
+	}
+	if p.Unknown("address6") && !p.Unknown("ip6") && v.IP6 != "" {
+		v.Address6 = v.IP6
+		p.SetKnown("address6")
 	}
 	if claims, fixed := claimsOf(v.Ports); fixed && !p.Unknown("port") {
 		v.Published = claims
@@ -36,7 +42,7 @@ func (c containers) Plan(_ context.Context, _ sdk.Operation, prior *Container, p
 	if prior != nil && !v.Systemd && (p.Unknown("image") || prior.Image != v.Image) {
 		p.Replace("image", "its image changed")
 	}
-	return nil
+	return c.portsFree(ctx, op, prior, p)
 }
 
 // claimsOf are the ports of the host that are fixed; fixed is false when the
@@ -66,6 +72,9 @@ func (c containers) Validate(_ context.Context, config Container) plugins.Diagno
 		if err := validPort(p); err != nil {
 			note(sdk.AttributeError(fmt.Sprintf("port[%d]", i), "This port cannot be published", err.Error()+"."))
 		}
+	}
+	if err := passed(&config, &container.HostConfig{}); err != nil {
+		note(err)
 	}
 	if _, err := limitsOf(config); err != nil {
 		note(err)

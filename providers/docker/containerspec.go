@@ -1,9 +1,7 @@
 package docker
 
 import (
-	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"github.com/moby/moby/api/types/container"
@@ -45,6 +43,9 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 			Resources:     limits,
 			RestartPolicy: restart,
 		},
+	}
+	if err := passed(want, o.HostConfig); err != nil {
+		return none, err
 	}
 	if want.Systemd {
 		c.prepareSystemd(want, &o)
@@ -108,21 +109,18 @@ func stopSignalOf(want Container) string {
 // connectTo puts the container into its network under its names.
 func connectTo(want *Container, o *client.ContainerCreateOptions) error {
 	if want.Network == "" {
-		if want.IP != "" {
+		if want.IP != "" || want.IP6 != "" {
 			return sdk.AttributeError("ip", "A fixed address needs a network", "Set network as well: the engine's default network gives addresses itself.")
 		}
 		return nil
 	}
-	endpoint := &network.EndpointSettings{}
+	var names []string
 	if want.Network != "host" && want.Network != "none" && want.Network != "bridge" {
-		endpoint.Aliases = slices.Compact(append([]string{want.Name}, want.Aliases...))
+		names = append([]string{want.Name}, want.Aliases...)
 	}
-	if want.IP != "" {
-		ip, err := netip.ParseAddr(want.IP)
-		if err != nil || !ip.Is4() {
-			return sdk.AttributeError("ip", "This is not an address", fmt.Sprintf("%q is not an IPv4 address, such as 10.89.0.2.", want.IP))
-		}
-		endpoint.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip}
+	endpoint, err := endpointAt("", names, want.IP, want.IP6)
+	if err != nil {
+		return err
 	}
 	o.HostConfig.NetworkMode = container.NetworkMode(want.Network)
 	o.NetworkingConfig = &network.NetworkingConfig{

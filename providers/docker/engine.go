@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
@@ -38,8 +39,9 @@ type engine struct {
 	hook     client.RequestHook // sees every request; for tests
 	taken    []netip.Prefix     // subnets in use when we looked
 
-	mu     sync.Mutex
-	chosen map[string]netip.Prefix // deployment to subnet, see subnetFor
+	mu      sync.Mutex
+	chosen  map[string]netip.Prefix // deployment to subnet, see subnetFor
+	running []container.Summary     // see containersNow
 }
 
 // configure connects to the engine and looks at what the flavour must know.

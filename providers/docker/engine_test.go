@@ -151,7 +151,7 @@ func (d *deployment) busybox() *Image {
 	d.must(w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755, Size: int64(len(content))}))
 	_, err = w.Write(content)
 	d.must(err)
-	for _, name := range []string{"sh", "cat", "sleep", "tar", "kill", "ls", "stat", "hostname", "nslookup", "stty", "nc", "test", "env", "rmdir", "wget", "httpd", "mkdir", "true"} {
+	for _, name := range []string{"sh", "cat", "sleep", "tar", "kill", "ls", "stat", "hostname", "nslookup", "stty", "nc", "ping", "tr", "test", "env", "rmdir", "wget", "httpd", "mkdir", "true"} {
 		d.must(w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + name, Linkname: "busybox"}))
 	}
 	d.must(w.Close())

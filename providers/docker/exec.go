@@ -175,7 +175,8 @@ func (e *engine) signalExec(ctx context.Context, id, execID, name string) {
 		return
 	}
 	inside := pidInside(pid)
-	if inside == "" || syscall.Kill(pid, signal) == nil {
+	// It leads a session of its own: what it started ends with it, as at a terminal.
+	if inside == "" || syscall.Kill(-pid, signal) == nil || syscall.Kill(pid, signal) == nil {
 		return
 	}
 	_, _, _ = e.run(ctx, id, "kill", "-"+strconv.Itoa(int(signal)), inside) // nobody waits to be told

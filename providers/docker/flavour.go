@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,16 +20,24 @@ var nixFiles embed.FS
 // FlavourConfig is the body of a flavour block. The keys of its maps are
 // roles, or nodes where one differs from the others of its role.
 type FlavourConfig struct {
-	Ports        map[string][]string `nxc:"ports,optional" doc:"Role or node to the ports that the host publishes: \"8080:80\", \"127.0.0.1:5353:53/udp\", \"80\" for a port that the engine chooses, \"8080-8089:80\" for one port a node."`
-	Volumes      map[string][]string `nxc:"volumes,optional" doc:"Role or node to what is mounted: \"/path/on/the/host:/path\", \"./beside/the/configuration:/path:ro\", \"name:/path\" for a volume of the deployment."`
-	Subnet       string              `nxc:"subnet,optional" doc:"The network's addresses in CIDR notation; by default the first that are free."`
-	Store        string              `nxc:"store,optional,default=auto" doc:"How nodes get the Nix store: bind mounts this machine's; image makes their image hold what their systems need, for an engine elsewhere; auto mounts where the engine is seen to have this very store."`
-	Image        string              `nxc:"image,optional" doc:"Image below the nodes' systems, by default an empty one."`
-	Privileged   []string            `nxc:"privileged,optional" doc:"Roles or nodes with full power over the engine's host."`
-	Capabilities map[string][]string `nxc:"capabilities,optional" doc:"Role or node to capabilities beyond the engine's usual ones. Units with DynamicUser or BindPaths need SYS_ADMIN."`
-	Memory       map[string]string   `nxc:"memory,optional" doc:"Role or node to its limit of memory, such as 512M."`
-	CPUs         map[string]float64  `nxc:"cpus,optional" doc:"Role or node to its limit of processors, such as 1.5."`
-	Restart      map[string]string   `nxc:"restart,optional" doc:"Role or node to when the engine starts it again by itself: no, always, unless-stopped, on-failure or on-failure:TIMES."`
+	Ports        map[string][]string          `nxc:"ports,optional" doc:"Role or node to the ports that the host publishes: \"8080:80\", \"127.0.0.1:5353:53/udp\", \"80\" for a port that the engine chooses, \"8080-8089:80\" for one port a node."`
+	Volumes      map[string][]string          `nxc:"volumes,optional" doc:"Role or node to what is mounted: \"/path/on/the/host:/path\", \"./beside/the/configuration:/path:ro\", \"name:/path\" for a volume of the deployment."`
+	Subnet       string                       `nxc:"subnet,optional" doc:"The network's addresses in CIDR notation; by default the first that are free."`
+	IPv6         bool                         `nxc:"ipv6,optional,default=false" doc:"Whether the network has IPv6 beside IPv4. Nodes have the same place in both."`
+	Subnet6      string                       `nxc:"subnet6,optional" doc:"The network's addresses of IPv6; by default a /64 for local use that is drawn for the deployment."`
+	Networks     []FurtherNetwork             `nxc:"network,block" doc:"Further networks, beside the one that all nodes have. Nodes join and leave them while they run."`
+	Store        string                       `nxc:"store,optional,default=auto" doc:"How nodes get the Nix store: bind mounts this machine's; image makes their image hold what their systems need, for an engine elsewhere; auto mounts where the engine is seen to have this very store."`
+	Image        string                       `nxc:"image,optional" doc:"Image below the nodes' systems, by default an empty one."`
+	Privileged   []string                     `nxc:"privileged,optional" doc:"Roles or nodes with full power over the engine's host."`
+	Capabilities map[string][]string          `nxc:"capabilities,optional" doc:"Role or node to capabilities beyond the engine's usual ones. Units with DynamicUser or BindPaths need SYS_ADMIN."`
+	Devices      map[string][]string          `nxc:"devices,optional" doc:"Role or node to devices of the engine's host: \"/dev/fuse\", or \"PATH:PATH INSIDE:rwm\"."`
+	GPUs         map[string]string            `nxc:"gpus,optional" doc:"Role or node to GPUs of the engine's host: all, a number, or device=ID,ID."`
+	Tmpfs        map[string]map[string]string `nxc:"tmpfs,optional" doc:"Role or node to file systems in memory: path to mount options."`
+	Sysctls      map[string]map[string]string `nxc:"sysctls,optional" doc:"Role or node to parameters of the kernel that a container has for itself."`
+	Ulimits      map[string]map[string]string `nxc:"ulimits,optional" doc:"Role or node to limits of processes, such as nofile, as LIMIT or SOFT:HARD."`
+	Memory       map[string]string            `nxc:"memory,optional" doc:"Role or node to its limit of memory, such as 512M."`
+	CPUs         map[string]float64           `nxc:"cpus,optional" doc:"Role or node to its limit of processors, such as 1.5."`
+	Restart      map[string]string            `nxc:"restart,optional" doc:"Role or node to when the engine starts it again by itself: no, always, unless-stopped, on-failure or on-failure:TIMES."`
 }
 
 // extra is what the flavour's Nix half tells of the composition.
@@ -84,7 +93,17 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	if err != nil {
 		return err
 	}
-	sdk.Add(out, "docker_network", keyNetwork, Network{Name: keyNetwork, Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()})
+	lan := Network{Name: keyNetwork, Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()}
+	second, err := e.second(r, &lan, addresses)
+	if err != nil {
+		return err
+	}
+	further, err := e.furtherNetworks(r, nodes)
+	if err != nil {
+		return err
+	}
+	sdk.Add(out, "docker_network", keyNetwork, lan)
+	further.add(out)
 	if c.Image == "" {
 		image := Image{Name: keyImage}
 		if store == storeImage {
@@ -98,17 +117,22 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	}
 	layout := composition{
 		name: r.Composition, label: r.Label, subnet: subnet, image: c.Image, recipe: r.Artifacts[artifactImage],
-		cgroup: e.cgroup, hostCgroups: e.info.CgroupVersion == "2",
+		cgroup: e.cgroup, hostCgroups: e.info.CgroupVersion == "2", lan: lan, further: further.own, existing: existingOf(c.Networks),
 	}
 	for _, n := range nodes {
 		want := containerOf(n, c, nodes)
 		want.Ports, want.IP = ports[n.name], addresses[n.name].String()
+		if second != nil {
+			want.IP6 = second[n.name].String()
+		}
+		want.Connections = further.of[n.name]
 		attached.add(n, &want)
-		layout.containers = append(layout.containers, composed{want, n.role.Name, n.index, attached.volumes[n.name]})
+		layout.containers = append(layout.containers, composed{want, n.role.Name, n.index, attached.volumes[n.name], further.named[n.name]})
 		if store == storeImage { // the store's mount is the first
 			want.Mounts = want.Mounts[1:]
 		}
 		added := sdk.Add(out, "docker_container", n.name, want).Ref("network", "docker_network", keyNetwork, "id")
+		further.refer(n.name, added)
 		if c.Image == "" {
 			added.Ref("image", "docker_image", keyImage, "reference")
 		}
@@ -164,7 +188,8 @@ func checkKeys(c *FlavourConfig, nodes []node) error {
 	}{
 		{"ports", keysOf(c.Ports)}, {"volumes", keysOf(c.Volumes)}, {"privileged", c.Privileged},
 		{"capabilities", keysOf(c.Capabilities)}, {"memory", keysOf(c.Memory)}, {"cpus", keysOf(c.CPUs)},
-		{"restart", keysOf(c.Restart)},
+		{"restart", keysOf(c.Restart)}, {"devices", keysOf(c.Devices)}, {"gpus", keysOf(c.GPUs)}, {"tmpfs", keysOf(c.Tmpfs)},
+		{"sysctls", keysOf(c.Sysctls)}, {"ulimits", keysOf(c.Ulimits)}, {"network", memberKeys(c.Networks)},
 	}
 	for _, m := range maps {
 		for _, key := range m.keys {
@@ -208,14 +233,16 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 		Tmpfs:        map[string]string{"/run/wrappers": "exec,suid,mode=755"},
 		Privileged:   slices.Contains(c.Privileged, n.name) || slices.Contains(c.Privileged, n.role.Name),
 		Capabilities: of(c.Capabilities, n),
+		Devices:      of(c.Devices, n),
+		GPUs:         of(c.GPUs, n),
+		Sysctls:      of(c.Sysctls, n),
+		Ulimits:      of(c.Ulimits, n),
 		Memory:       of(c.Memory, n),
 		CPUs:         of(c.CPUs, n),
 		Restart:      of(c.Restart, n),
 	}
-	// The role's name means all its nodes, unless a node is called so.
-	if !slices.ContainsFunc(nodes, func(o node) bool { return o.name == n.role.Name }) {
-		want.Aliases = []string{n.role.Name}
-	}
+	maps.Copy(want.Tmpfs, of(c.Tmpfs, n))
+	want.Aliases = aliasesOf(n, nodes)
 	return want
 }
 
@@ -238,11 +265,7 @@ func (e *engine) addresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (ne
 			had[key] = a
 		}
 	}
-	names := make([]string, len(nodes))
-	for i, n := range nodes {
-		names[i] = n.name
-	}
-	given, err := assign(subnet, names, had)
+	given, err := assign(subnet, namesOf(nodes), had)
 	if err != nil {
 		return netip.Prefix{}, nil, sdk.AttributeError("subnet", "The network is too small",
 			fmt.Sprintf("%s. Set a larger subnet, such as %s; every node is then created anew.", err, larger(subnet)))

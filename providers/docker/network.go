@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,9 +16,14 @@ import (
 // Network is a network of the engine.
 type Network struct {
 	Name        string            `nxc:"name,required,replace" doc:"The network's own name. The engine knows it by network_name."`
-	Driver      string            `nxc:"driver,optional,replace,default=bridge" doc:"What makes the network."`
+	Driver      string            `nxc:"driver,optional,replace,default=bridge" doc:"What makes the network: bridge, macvlan, or another that the engine has."`
+	Options     map[string]string `nxc:"options,optional,replace" doc:"Options of the driver. A macvlan needs the parent: options = { parent = \"eth1\" }."`
 	Subnet      string            `nxc:"subnet,optional,computed,replace,exclusive" doc:"Addresses in CIDR notation; chosen by the engine when left out."`
 	Gateway     string            `nxc:"gateway,optional,computed,replace" doc:"The engine's own address in the network."`
+	IPRange     string            `nxc:"ip_range,optional,replace" doc:"Part of the subnet from which the engine chooses addresses, where others have the rest."`
+	IPv6        bool              `nxc:"ipv6,optional,replace,default=false" doc:"Whether the network has IPv6 beside IPv4."`
+	Subnet6     string            `nxc:"subnet6,optional,computed,replace,exclusive" doc:"Addresses of IPv6 in CIDR notation; when left out, a /64 that is drawn for the network alone from those for local use."`
+	Gateway6    string            `nxc:"gateway6,optional,computed,replace" doc:"The engine's own address of IPv6 in the network."`
 	Internal    bool              `nxc:"internal,optional,replace,default=false" doc:"Without a way out to other networks."`
 	Labels      map[string]string `nxc:"labels,optional,replace" doc:"Labels beside nxc's own."`
 	NetworkName string            `nxc:"network_name,optional,computed,replace,exclusive" doc:"Name in the engine; by default one that no other deployment has."`
@@ -40,6 +44,9 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 	} else if err := n.refuseDuplicate(ctx, name); err != nil {
 		return err
 	}
+	if want.IPv6 && want.Subnet6 == "" {
+		want.Subnet6 = uniqueLocal(op.UUID, op.Address).String()
+	}
 	ipam, err := addressing(want)
 	if err != nil {
 		return err
@@ -51,7 +58,7 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 	defer cancel()
 	op.Phase("creating the network")
 	made, err := n.client.NetworkCreate(through, name, client.NetworkCreateOptions{
-		Driver: want.Driver, Internal: want.Internal, IPAM: ipam, Labels: labels,
+		Driver: want.Driver, Options: want.Options, Internal: want.Internal, EnableIPv6: &want.IPv6, IPAM: ipam, Labels: labels,
 	})
 	if err != nil {
 		return n.explain(ctx, name, want, err)
@@ -63,38 +70,6 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 	}
 	want.observe(seen.Network.Network)
 	return nil
-}
-
-// addressing is the engine's form of a network's subnet and gateway.
-func addressing(want *Network) (*network.IPAM, error) {
-	if want.Subnet == "" {
-		if want.Gateway != "" {
-			return nil, sdk.AttributeError("gateway", "A gateway needs a subnet", "Set subnet as well, or leave gateway out.")
-		}
-		return nil, nil
-	}
-	subnet, err := parseSubnet(want.Subnet)
-	if err != nil {
-		return nil, err
-	}
-	pool := network.IPAMConfig{Subnet: subnet, Gateway: subnet.Addr().Next()}
-	if want.Gateway != "" {
-		if pool.Gateway, err = netip.ParseAddr(want.Gateway); err != nil || !subnet.Contains(pool.Gateway) {
-			return nil, sdk.AttributeError("gateway", "The gateway is no address of the subnet",
-				fmt.Sprintf("%q is not an address of %s, such as %s.", want.Gateway, subnet, subnet.Addr().Next()))
-		}
-	}
-	return &network.IPAM{Driver: "default", Config: []network.IPAMConfig{pool}}, nil
-}
-
-// parseSubnet reads the subnet attribute of a network or flavour.
-func parseSubnet(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() > 29 {
-		return netip.Prefix{}, sdk.AttributeError("subnet", "This is not a subnet",
-			fmt.Sprintf("%q is not an IPv4 subnet in CIDR notation, such as 10.89.0.0/24, of at least eight addresses.", text))
-	}
-	return p, nil
 }
 
 // refuseDuplicate makes sure that a name that the user chose is free: the
@@ -113,36 +88,16 @@ func (n networks) refuseDuplicate(ctx context.Context, name string) error {
 	return nil
 }
 
-// explain says what a refused network collides with.
-func (n networks) explain(ctx context.Context, name string, want *Network, err error) error {
-	if !strings.Contains(err.Error(), "overlap") || want.Subnet == "" {
-		return fmt.Errorf("create network %s: %w", name, err)
-	}
-	with := "another network"
-	if list, listErr := n.client.NetworkList(ctx, client.NetworkListOptions{}); listErr == nil {
-		subnet, _ := netip.ParsePrefix(want.Subnet)
-		for _, other := range list.Items {
-			for _, c := range other.IPAM.Config {
-				if c.Subnet.IsValid() && c.Subnet.Overlaps(subnet) {
-					with = fmt.Sprintf("network %s (%s, %s)", other.Name, c.Subnet, owner("docker_network", other.Labels))
-				}
-			}
-		}
-	}
-	return sdk.AttributeError("subnet", "The subnet is in use",
-		fmt.Sprintf("%s overlaps %s. Plan again to get a free one, or choose another subnet.", want.Subnet, with))
-}
-
 // observe takes over what the engine says of the network.
 func (w *Network) observe(seen network.Network) {
-	w.ID, w.NetworkName, w.Driver, w.Internal = seen.ID, seen.Name, seen.Driver, seen.Internal
-	for _, c := range seen.IPAM.Config {
-		if c.Subnet.Addr().Is4() {
-			w.Subnet = c.Subnet.String()
-			if c.Gateway.IsValid() {
-				w.Gateway = c.Gateway.String()
-			}
-			return
+	w.ID, w.NetworkName, w.Driver, w.Internal, w.IPv6 = seen.ID, seen.Name, seen.Driver, seen.Internal, seen.EnableIPv6
+	for _, c := range slices.Backward(seen.IPAM.Config) { // the first of a family counts
+		subnet, gateway := &w.Subnet, &w.Gateway
+		if c.Subnet.Addr().Is6() {
+			subnet, gateway = &w.Subnet6, &w.Gateway6
+		}
+		if *subnet = c.Subnet.String(); c.Gateway.IsValid() {
+			*gateway = c.Gateway.String()
 		}
 	}
 }
@@ -192,6 +147,12 @@ func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) e
 	}
 	op.Phase("removing the network")
 	_, err = n.client.NetworkRemove(ctx, seen.ID, client.NetworkRemoveOptions{})
+	if err != nil && strings.Contains(err.Error(), "active endpoints") {
+		if err := n.disconnectOwn(ctx, op, seen); err != nil {
+			return err
+		}
+		_, err = n.client.NetworkRemove(ctx, seen.ID, client.NetworkRemoveOptions{})
+	}
 	switch {
 	case err == nil, errdefs.IsNotFound(err):
 		return nil

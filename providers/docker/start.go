@@ -53,6 +53,12 @@ func (c containers) explainStart(ctx context.Context, have *Container, err error
 	if taken := c.portTaken(ctx, have, err); taken != nil {
 		return taken
 	}
+	if missing := hardwareMissing(have, err); missing != nil {
+		return missing
+	}
+	if missing := networkMissing(have, err); missing != nil {
+		return missing
+	}
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "Address already in use"):

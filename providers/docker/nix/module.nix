@@ -44,6 +44,7 @@ in
     # nxc puts the node's context in place. Compose can only pass it on in the
     # environment of the first process.
     {
+      nxc-context.deps = [ ]; # which older releases do not fill in
       nxc-context.text = ''
         if [ -n "''${NXC_DEPLOYMENT-}" ] && [ ! -e /etc/nxc/deployment.json ]; then
           mkdir -p /etc/nxc
@@ -56,6 +57,7 @@ in
     }
     # Roles share folders through one volume, mounted at /var/nxc/shared.
     (lib.mkIf (shared != [ ]) {
+      nxc-shared.deps = [ ];
       nxc-shared.text = lib.concatMapStrings
         (folder: ''
           mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
