@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -155,50 +154,24 @@ func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string
 			}
 		}
 		defer restore()
-		running, signals, stop := forwarded(ctx)
-		defer stop()
-		p.Signals = signals
-		p.Stdin, p.Stdout, p.Stderr = env.Stdin, ended{env.Stdout, stop}, ended{env.Stderr, stop}
-		limited, cancel := limit(running, timeout)
-		defer cancel()
-		status, diags := o.Exec(limited, node, p)
+		w := watch(ctx, env, "")
+		defer w.stop()
+		p.Stdin, p.Stdout, p.Stderr = env.Stdin, w.output(env.Stdout), w.output(env.Stderr)
+		e := w.run(o, node, p, timeout)
 		restore()
 		switch {
-		case running.Err() != nil:
-			return exitInterrupted
-		case diags.HasErrors() && limited.Err() != nil:
+		case e.timedOut:
 			fmt.Fprintf(env.Stderr, "nxc %s: ended after %s\n", name, timeout)
 			return exitTimeout
+		case w.ctx.Err() != nil:
+			return exitInterrupted
 		}
-		o.view.Diagnostics(diags)
-		if diags.HasErrors() {
+		o.view.Diagnostics(e.diags)
+		if e.diags.HasErrors() {
 			return exitLost
 		}
-		return status
+		return e.exit
 	})
-}
-
-// limit bounds a context in time; 0 is no bound.
-func limit(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if timeout == 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, timeout)
-}
-
-// ended is an output that ends what writes to it when nobody reads it any
-// more, as a closed pipe does for a program that runs here.
-type ended struct {
-	io.Writer
-	stop func()
-}
-
-func (e ended) Write(p []byte) (int, error) {
-	n, err := e.Writer.Write(p)
-	if err != nil {
-		e.stop()
-	}
-	return n, err
 }
 
 // terminal puts our terminal into raw mode and passes on its size. The

@@ -84,7 +84,7 @@ func (j *jsonOutput) summary(all []outcome, worst int) {
 		if all[i].status != exitOK {
 			failed++
 		}
-		if all[i].problem == "not started" {
+		if all[i].problem == notStarted {
 			j.ended(&all[i])
 		}
 	}

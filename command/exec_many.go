@@ -14,6 +14,9 @@ import (
 	"github.com/nixos-compose/nxc/plugins"
 )
 
+// notStarted is the problem of nodes that an interruption left out.
+const notStarted = "not started"
+
 // outcome is how a program ended on one node.
 type outcome struct {
 	node     string
@@ -41,9 +44,9 @@ func (f *execFlags) many(ctx context.Context, env *Env, choice deploy.Choice, pr
 			return exitError
 		}
 		o.view.Flush()
-		running, signals, stop := forwarded(ctx)
-		defer stop()
-		out, err := f.output(env, nodes, stop)
+		w := watch(ctx, env, "The programs were told to end, and nxc waits for them. Again to kill them.")
+		defer w.stop()
+		out, err := f.output(env, nodes, w)
 		if err != nil {
 			return o.fail("The output has no place", err)
 		}
@@ -59,26 +62,19 @@ func (f *execFlags) many(ctx context.Context, env *Env, choice deploy.Choice, pr
 			defer kept.close()
 			stdin = kept.reader
 		}
-		all := &broadcast{env: env}
-		go all.pass(running, signals)
 		outcomes := make([]outcome, len(nodes))
 		for i := range nodes {
-			outcomes[i] = outcome{node: nodes[i].Label, problem: "not started", status: exitInterrupted}
+			outcomes[i] = outcome{node: nodes[i].Label, problem: notStarted, status: exitInterrupted}
 		}
-		each(running, len(nodes), f.nodes.parallel, func(i int) {
-			hear, ok := all.listen()
-			if !ok {
-				return
-			}
-			p := plugins.Process{Command: program, Stdin: stdin(), Signals: hear}
-			outcomes[i] = f.one(running, o, &nodes[i], p, out)
+		each(w.starting, len(nodes), f.nodes.parallel, func(i int) {
+			outcomes[i] = f.one(w, o, &nodes[i], plugins.Process{Command: program, Stdin: stdin()}, out)
 			out.ended(&outcomes[i])
 		})
 		worst := exitOK
 		for i := range outcomes {
 			worst = max(worst, outcomes[i].status)
 		}
-		if all.interrupted() || running.Err() != nil {
+		if w.starting.Err() != nil {
 			worst = exitInterrupted
 		}
 		out.summary(outcomes, worst)
@@ -87,7 +83,7 @@ func (f *execFlags) many(ctx context.Context, env *Env, choice deploy.Choice, pr
 }
 
 // one runs the program on one node.
-func (f *execFlags) one(ctx context.Context, o opened, n *deploy.ChosenNode, p plugins.Process, out execOutput) (result outcome) {
+func (f *execFlags) one(w *watcher, o opened, n *deploy.ChosenNode, p plugins.Process, out execOutput) (result outcome) {
 	result.node = n.Label
 	lost := func(problem string) outcome {
 		result.problem, result.status = problem, exitLost
@@ -101,23 +97,21 @@ func (f *execFlags) one(ctx context.Context, o opened, n *deploy.ChosenNode, p p
 		return lost(err.Error())
 	}
 	p.Stdout, p.Stderr = stdout, stderr
-	limited, cancel := limit(ctx, f.timeout)
-	defer cancel()
 	begin := time.Now()
-	exit, diags := o.Exec(limited, n.RunningNode, p)
+	e := w.run(o, n.RunningNode, p, f.timeout)
 	result.duration = time.Since(begin)
-	if err := end(); err != nil && !diags.HasErrors() {
-		return lost("its output could not be written: " + err.Error())
-	}
+	err = end()
 	switch {
-	case !diags.HasErrors():
-		result.exit, result.status = exit, exit
-	case ctx.Err() != nil:
-		result.problem, result.status = "interrupted", exitInterrupted
-	case limited.Err() != nil:
+	case e.timedOut:
 		result.problem, result.status = fmt.Sprintf("ended after %s", f.timeout), exitTimeout
+	case e.diags.HasErrors() && w.ctx.Err() != nil:
+		result.problem, result.status = "interrupted", exitInterrupted
+	case e.diags.HasErrors():
+		return lost(inOneLine(e.diags))
+	case err != nil:
+		return lost("its output could not be written: " + err.Error())
 	default:
-		return lost(inOneLine(diags))
+		result.exit, result.status = e.exit, e.exit
 	}
 	return result
 }
@@ -131,9 +125,9 @@ type execOutput interface {
 	summary(all []outcome, worst int)
 }
 
-func (f *execFlags) output(env *Env, nodes []deploy.ChosenNode, stop func()) (execOutput, error) {
-	stdout := &sharedOutput{out: ended{env.Stdout, stop}}
-	stderr := &sharedOutput{out: ended{env.Stderr, stop}}
+func (f *execFlags) output(env *Env, nodes []deploy.ChosenNode, w *watcher) (execOutput, error) {
+	stdout := &sharedOutput{out: w.output(env.Stdout)}
+	stderr := &sharedOutput{out: w.output(env.Stderr)}
 	people := &peopleOutput{out: stdout, err: stderr, color: !env.NoColor, all: f.quiet || f.out != "", order: map[string]int{}}
 	for i := range nodes {
 		people.order[nodes[i].Label] = i
@@ -186,16 +180,20 @@ func (p *peopleOutput) ended(*outcome) {}
 // summary names the nodes that failed; with all, everyone. Where only failures
 // are told, they go beside the output.
 func (p *peopleOutput) summary(all []outcome, _ int) {
-	failed, to := 0, p.err
+	failed, idle, to := 0, 0, p.err
 	if p.all {
 		to = p.out
 	}
 	var b strings.Builder
 	for i := range all {
 		o := &all[i]
-		if o.status != exitOK {
+		switch {
+		case o.problem == notStarted:
+			idle++
+			continue
+		case o.status != exitOK:
 			failed++
-		} else if !p.all {
+		case !p.all:
 			continue
 		}
 		fmt.Fprintf(&b, "%s   %s", p.label(o.node), o)
@@ -206,6 +204,9 @@ func (p *peopleOutput) summary(all []outcome, _ int) {
 	}
 	if failed > 0 {
 		fmt.Fprintf(&b, "%d of %d nodes failed.\n", failed, len(all))
+	}
+	if idle > 0 {
+		fmt.Fprintf(&b, "%d of %d nodes were not started.\n", idle, len(all))
 	}
 	_, _ = io.WriteString(to, b.String())
 }

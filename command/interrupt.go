@@ -7,10 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // interruptible returns two contexts: soft ends at the first Ctrl-C (start
@@ -46,37 +43,6 @@ func interruptible(ctx context.Context, notice func(times int)) (soft, hard cont
 		cancelSoft()
 		cancelHard()
 	}
-}
-
-// forwarded gives the signals that nxc gets to a program that runs elsewhere,
-// by their names. The second one also ends the context: a program that does
-// not listen is left.
-func forwarded(ctx context.Context) (soft context.Context, names <-chan string, stop func()) {
-	soft, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 4)
-	out := make(chan string, 4)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write's error tells
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	done := make(chan struct{})
-	go func() {
-		for times := 1; ; times++ {
-			select {
-			case s := <-signals:
-				if n, ok := s.(syscall.Signal); ok && times == 1 {
-					out <- strings.TrimPrefix(unix.SignalName(n), "SIG")
-				} else {
-					cancel()
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return soft, out, sync.OnceFunc(func() {
-		signal.Stop(signals)
-		close(done)
-		cancel()
-	})
 }
 
 // confirm asks a question that only "yes" answers. Ctrl-C is a no.

@@ -97,7 +97,12 @@ func (f *projectFlags) open(ctx context.Context, env *Env, name string, do func(
 	var files map[string]*hcl.File
 	v := f.view(env, func() map[string]*hcl.File { return files })
 	defer v.Flush()
-	project, diags := deploy.Open(ctx, f.options(env, name, v), func(m map[string]*hcl.File) { files = m })
+	return f.openIn(ctx, env, name, v, func(m map[string]*hcl.File) { files = m }, do)
+}
+
+// openIn opens the project in a view that may show other projects' work too.
+func (f *projectFlags) openIn(ctx context.Context, env *Env, name string, v view.View, files func(map[string]*hcl.File), do func(opened) int) int {
+	project, diags := deploy.Open(ctx, f.options(env, name, v), files)
 	v.Diagnostics(diags)
 	if diags.HasErrors() {
 		return exitError

@@ -28,6 +28,7 @@ type Human struct {
 	running map[addr.Instance]*runningOp
 	live    bool // the last line on the terminal is a status line
 	nix     nixStatus
+	tests   map[TestRun]*testTree
 	done    chan struct{}
 	once    sync.Once
 }
@@ -49,7 +50,7 @@ var _ View = (*Human)(nil)
 
 // NewHuman returns a view for people.
 func NewHuman(o Options) *Human {
-	h := &Human{o: o, style: style{o.Color}, running: map[addr.Instance]*runningOp{}, done: make(chan struct{})}
+	h := &Human{o: o, style: style{o.Color}, running: map[addr.Instance]*runningOp{}, tests: map[TestRun]*testTree{}, done: make(chan struct{})}
 	go h.tick()
 	return h
 }
@@ -81,6 +82,7 @@ func (h *Human) refresh(now time.Time) {
 			fmt.Fprintf(h.o.Out, "%s: still %s%s [%s]\n", r.name, strings.ToLower(r.verb), phaseText(r.phase), Elapsed(now.Sub(r.started).Seconds()))
 		}
 	}
+	h.remindOfTests(now)
 }
 
 func (h *Human) drawStatus(now time.Time) {
@@ -97,6 +99,9 @@ func (h *Human) drawStatus(now time.Time) {
 			parts = append(parts, fmt.Sprintf("%s%s %s", r.name, phaseText(r.phase), Elapsed(now.Sub(r.started).Seconds())))
 		}
 		text = strings.Join(parts, " | ")
+	}
+	if testing := h.testStatus(now); testing != "" {
+		text = testing
 	}
 	h.clear()
 	if text == "" {

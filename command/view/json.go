@@ -49,6 +49,7 @@ type message struct {
 	Diagnostic *diagnosticJSON       `json:"diagnostic,omitempty"`
 	Nix        *nixJSON              `json:"nix,omitempty"`
 	Built      *builtJSON            `json:"built,omitempty"`
+	Test       *testJSON             `json:"test,omitempty"`
 }
 
 type resourceJSON struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/nixos-compose/nxc/deploy"
+	"github.com/nixos-compose/nxc/driver"
 )
 
 // View shows a command's work. Methods may be called concurrently.
@@ -25,6 +26,14 @@ type View interface {
 	Applied(a *deploy.Applied)
 	// Built shows what was built, or, dry, what would be.
 	Built(list []deploy.Built, dry bool)
+	// TestBegan says that a script begins to run.
+	TestBegan(r TestRun)
+	// TestEvent shows what a script does.
+	TestEvent(r TestRun, e driver.Event)
+	// TestEnded says how a script ended; result is nil when it could not be run.
+	TestEnded(r TestRun, result *driver.Result)
+	// Tests shows how several runs ended.
+	Tests(list []TestOutcome)
 	// Note says one line for people; programs do not see it.
 	Note(text string)
 	// Flush ends progress lines that are still open.

@@ -23,6 +23,12 @@ import (
 // Exec runs a program, found by the container's own PATH.
 func (c containers) Exec(ctx context.Context, op sdk.Operation, have *Container, p plugins.Process) (int, error) {
 	exit, err := c.exec(ctx, have.ID, p)
+	if err == nil && exit == 128+int(syscall.SIGKILL) {
+		seen, gone := c.client.ContainerInspect(ctx, have.ID, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(gone) || gone == nil && seen.Container.State != nil && !seen.Container.State.Running {
+			return 0, sdk.Error(fmt.Sprintf("%s went down while the program ran", have.Name), "Its container was stopped or removed.")
+		}
+	}
 	switch {
 	case errdefs.IsNotFound(err):
 		return 0, sdk.Error(fmt.Sprintf("%s is gone", have.Name), "Its container was removed outside nxc. Create it again with nxc apply.")
