@@ -23,11 +23,8 @@ import (
 // Exec runs a program, found by the container's own PATH.
 func (c containers) Exec(ctx context.Context, op sdk.Operation, have *Container, p plugins.Process) (int, error) {
 	exit, err := c.exec(ctx, have.ID, p)
-	if err == nil && exit == 128+int(syscall.SIGKILL) {
-		seen, gone := c.client.ContainerInspect(ctx, have.ID, client.ContainerInspectOptions{})
-		if errdefs.IsNotFound(gone) || gone == nil && seen.Container.State != nil && !seen.Container.State.Running {
-			return 0, sdk.Error(fmt.Sprintf("%s went down while the program ran", have.Name), "Its container was stopped or removed.")
-		}
+	if err == nil && exit == 128+int(syscall.SIGKILL) && c.wentDown(ctx, have.ID) {
+		return 0, sdk.Error(fmt.Sprintf("%s went down while the program ran", have.Name), "Its container was stopped or removed.")
 	}
 	switch {
 	case errdefs.IsNotFound(err):
@@ -36,6 +33,23 @@ func (c containers) Exec(ctx context.Context, op sdk.Operation, have *Container,
 		return 0, sdk.Error(fmt.Sprintf("%s does not run", have.Name), fmt.Sprintf("%s. Start it with nxc apply.", err))
 	}
 	return exit, err
+}
+
+// wentDown reports whether a container is going down. The engine says so a
+// moment after the programs in it were killed.
+func (e *engine) wentDown(ctx context.Context, id string) bool {
+	for range 6 {
+		seen, err := e.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) || err == nil && seen.Container.State != nil && !seen.Container.State.Running {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return false
 }
 
 // exec runs a program in a container and returns its exit status. When ctx
