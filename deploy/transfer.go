@@ -10,7 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -26,7 +28,22 @@ type Place struct {
 // Transfer copies a file or folder from one place to another: into to when
 // that is a folder or ends with a slash, and else under to's name.
 func (p *Project) Transfer(ctx context.Context, from, to Place) hcl.Diagnostics {
-	folder, name := p.destination(ctx, from, to)
+	return p.TransferInto(ctx, from, to, "", nil)
+}
+
+// TransferInto copies into a folder below to, which is made when it is not
+// there, so that what has one name in several places can be copied to one.
+// Without a folder it is Transfer. It tells moved, which may be nil, of bytes
+// that arrived.
+func (p *Project) TransferInto(ctx context.Context, from, to Place, below string, moved func(n int)) hcl.Diagnostics {
+	folder, name := to.Path, path.Join(below, base(from))
+	if below == "" {
+		folder, name = p.destination(ctx, from, to)
+	} else if to.Node == nil {
+		if err := os.MkdirAll(to.Path, 0o777); err != nil {
+			return hcl.Diagnostics{errorf("Cannot write to "+to.Path, "%s", sentence(err))}
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	packed, pack := io.Pipe()
@@ -42,7 +59,7 @@ func (p *Project) Transfer(ctx context.Context, from, to Place) hcl.Diagnostics 
 		sent <- diags
 	}()
 	go func() {
-		err := renameTop(packed, rename, name)
+		err := renameTop(tallied{packed, moved}, rename, name)
 		rename.CloseWithError(err)
 		packed.CloseWithError(err)
 	}()
@@ -55,6 +72,23 @@ func (p *Project) Transfer(ctx context.Context, from, to Place) hcl.Diagnostics 
 	return diags
 }
 
+// base is the name of what is at a place.
+func base(p Place) string { return path.Base(filepath.ToSlash(filepath.Clean(p.Path))) }
+
+// tallied tells how much was read.
+type tallied struct {
+	io.Reader
+	moved func(n int)
+}
+
+func (c tallied) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if c.moved != nil && n > 0 {
+		c.moved(n)
+	}
+	return n, err
+}
+
 // isEcho reports whether one failure only repeats another.
 func isEcho(diags, cause hcl.Diagnostics) bool {
 	return strings.Contains(diags.Error(), cause[0].Summary)
@@ -62,7 +96,6 @@ func isEcho(diags, cause hcl.Diagnostics) bool {
 
 // destination is the folder to copy into, and the name there.
 func (p *Project) destination(ctx context.Context, from, to Place) (folder, name string) {
-	base := path.Base(filepath.ToSlash(filepath.Clean(from.Path)))
 	into := strings.HasSuffix(to.Path, "/")
 	switch {
 	case into:
@@ -73,7 +106,7 @@ func (p *Project) destination(ctx context.Context, from, to Place) (folder, name
 		into = p.isFolder(ctx, to)
 	}
 	if into {
-		return to.Path, base
+		return to.Path, base(from)
 	}
 	return path.Dir(path.Clean(to.Path)), path.Base(path.Clean(to.Path))
 }
@@ -128,8 +161,17 @@ func (p *Project) receive(ctx context.Context, to Place, folder string, in io.Re
 }
 
 // renameTop copies an archive of one file or folder, which gets another name.
+// Folders that the name begins with are put before it.
 func renameTop(in io.Reader, out io.Writer, name string) error {
 	r, w := tar.NewReader(in), tar.NewWriter(out)
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[:i+1], Mode: 0o755, ModTime: time.Now()}); err != nil {
+			return err
+		}
+	}
 	old := ""
 	for {
 		h, err := r.Next()
@@ -223,7 +265,7 @@ func packOne(w *tar.Writer, file, name string, info fs.FileInfo) error {
 }
 
 // unpackLocal unpacks below a folder, and nowhere else, whatever names and
-// links the archive holds.
+// links the archive holds. Modes and times are kept.
 func unpackLocal(folder string, in io.Reader) error {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -231,10 +273,11 @@ func unpackLocal(folder string, in io.Reader) error {
 	}
 	defer root.Close()
 	r := tar.NewReader(in)
+	var folders []*tar.Header // done last: one that is closed takes no files, and each file changes its time
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
 		}
 		if err == nil {
 			err = unpackOne(root, h, r)
@@ -242,14 +285,23 @@ func unpackLocal(folder string, in io.Reader) error {
 		if err != nil {
 			return err
 		}
+		if h.Typeflag == tar.TypeDir {
+			folders = append(folders, h)
+		}
 	}
+	for _, h := range slices.Backward(folders) {
+		if err := likeHeader(root, h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
-	name, mode := strings.TrimSuffix(h.Name, "/"), fs.FileMode(h.Mode&0o777)
+	name := strings.TrimSuffix(h.Name, "/")
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := root.Mkdir(name, mode|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		return nil
@@ -260,12 +312,28 @@ func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
 		_ = root.Remove(name)
 		return root.Link(h.Linkname, name)
 	case tar.TypeReg:
-		f, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 		if err != nil {
 			return err
 		}
 		_, err = io.Copy(f, content)
-		return errors.Join(err, f.Close())
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		return likeHeader(root, h)
 	}
 	return nil // devices and pipes stay where they are
+}
+
+// likeHeader gives a file or folder the mode and time of its header. A folder
+// stays open to its owner.
+func likeHeader(root *os.Root, h *tar.Header) error {
+	name, mode := strings.TrimSuffix(h.Name, "/"), fs.FileMode(h.Mode&0o777)
+	if h.Typeflag == tar.TypeDir {
+		mode |= 0o700
+	}
+	if err := root.Chmod(name, mode); err != nil {
+		return err
+	}
+	return root.Chtimes(name, h.ModTime, h.ModTime)
 }

@@ -51,11 +51,16 @@ func unpack(root *os.Root, to string, r io.Reader) error {
 			}
 			continue
 		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
 		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
+		}
+		if h.Typeflag == tar.TypeSymlink {
+			if err := root.Symlink(h.Linkname, name); err != nil {
+				return err
+			}
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
 		}
 		f, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fs.FileMode(h.Mode).Perm())
 		if err != nil {
@@ -80,7 +85,13 @@ func pack(root *os.Root, from string, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		h, err := tar.FileInfoHeader(info, "")
+		link := ""
+		if info.Mode()&fs.ModeSymlink != 0 {
+			if link, err = root.Readlink(path); err != nil {
+				return err
+			}
+		}
+		h, err := tar.FileInfoHeader(info, link)
 		if err != nil {
 			return err
 		}
