@@ -84,61 +84,93 @@ func (c containers) awaitSystemd(ctx context.Context, op sdk.Operation, have *Co
 		case <-ctx.Done():
 		}
 	}()
-	last := "nothing"
-	// Each question costs the engine a process, which many nodes that boot at
-	// once feel; a system needs that long to answer at all.
-	for pause := 200 * time.Millisecond; ; pause = min(pause*3/2, 500*time.Millisecond) {
-		select {
-		case <-ctx.Done():
-			return sdk.Error(fmt.Sprintf("%s did not come up", have.Name),
-				fmt.Sprintf("Waited for its systemd to be running, and it was last seen %q: %s.%s", last, context.Cause(ctx), c.pendingJobs(ctx, have)))
-		case <-time.After(pause):
-		}
-		state, err := c.systemState(ctx, have)
-		switch {
-		case err != nil && ctx.Err() == nil:
+	boot := &bootWatch{}
+	for {
+		exit, err := c.exec(ctx, have.ID, plugins.Process{Command: []string{"sh", "-c", bootScript}, Stdout: boot, Stderr: boot})
+		switch state := boot.last(); {
+		case ctx.Err() != nil || errdefs.IsConflict(err): // it does not run; who waits for its end says why
+		case err != nil:
 			return err
+		case boot.mute(exit):
+			op.Log(have.Name + " has no sh and systemctl on its PATH, so nothing tells when it is up")
+			return nil
 		case state == "running":
 			return nil
 		case state == "degraded":
-			return c.warnDegraded(ctx, have)
-		case state == "no systemctl":
-			op.Log(have.Name + " has no systemctl on its PATH, so nothing tells when it is up")
-			return nil
+			return warnDegraded(have, boot.failed())
 		case state == "maintenance":
 			return sdk.Error(fmt.Sprintf("%s is in maintenance mode", have.Name), "Its systemd entered rescue or emergency mode.")
-		case state != "":
+		}
+		select {
+		case <-ctx.Done():
+			return sdk.Error(fmt.Sprintf("%s did not come up", have.Name),
+				fmt.Sprintf("Waited for its systemd to be running, and it was last seen %q: %s.%s", boot.last(), context.Cause(ctx), c.pendingJobs(ctx, have)))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// bootScript waits inside the node until its systemd has booted. One program
+// that stays costs the engine far less than one for each question, which many
+// nodes that boot at once feel. It asks when systemd listens, and every two
+// seconds in any case; it prints each state that it sees, and in the end the
+// units that failed.
+const bootScript = `command -v systemctl >/dev/null || { echo no systemctl; exit; }
+seen= tries=0
+while :; do
+  state= tries=$((tries + 1))
+  if test -S /run/systemd/private || test $((tries % 10)) = 0; then
+    state=$(systemctl is-system-running --wait 2>/dev/null)
+  fi
+  test "$state" = "$seen" || echo "state $state"
+  seen=$state
+  case $state in
+    running|maintenance) exit;;
+    degraded) systemctl list-units --failed --plain --no-legend --no-pager; exit;;
+  esac
+  sleep 0.2
+done`
+
+// bootWatch reads what bootScript prints.
+type bootWatch struct{ text bytes.Buffer }
+
+func (b *bootWatch) Write(p []byte) (int, error) { return b.text.Write(p) }
+
+// mute reports whether there is nothing inside that could tell.
+func (b *bootWatch) mute(exit int) bool {
+	text := b.text.String()
+	return strings.HasPrefix(text, "no systemctl") || (exit == 126 || exit == 127) && strings.Contains(text, "executable file not found")
+}
+
+// last is the state that was seen last.
+func (b *bootWatch) last() string {
+	last := "nothing"
+	for line := range strings.Lines(b.text.String()) {
+		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "state "); ok {
 			last = state
 		}
 	}
+	return last
 }
 
-// systemState asks systemd how far it is, and lets it wait for its own jobs
-// once it answers. While it does not answer yet, the state is "offline" or "".
-func (c containers) systemState(ctx context.Context, have *Container) (string, error) {
-	out, exit, err := c.run(ctx, have.ID, "systemctl", "is-system-running", "--wait")
-	if errdefs.IsConflict(err) {
-		return "", nil // it does not run; who waits for its end says why
-	}
-	state, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	if err == nil && (exit == 126 || exit == 127) && strings.Contains(out, "executable file not found") {
-		return "no systemctl", nil
-	}
-	if len(strings.Fields(state)) > 1 { // a complaint, not a state
-		state = ""
-	}
-	return state, err
-}
-
-// warnDegraded names the units that failed.
-func (c containers) warnDegraded(ctx context.Context, have *Container) error {
-	out, _, _ := c.run(ctx, have.ID, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager")
+// failed are the units that failed, which follow the last state.
+func (b *bootWatch) failed() []string {
 	var units []string
-	for line := range strings.Lines(out) {
-		if fields := strings.Fields(line); len(fields) > 0 {
+	for line := range strings.Lines(b.text.String()) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0:
+		case fields[0] == "state":
+			units = nil
+		default:
 			units = append(units, fields[0])
 		}
 	}
+	return units
+}
+
+// warnDegraded names the units that failed.
+func warnDegraded(have *Container, units []string) error {
 	return sdk.Warn(fmt.Sprintf("%s is up, but units failed: %s", have.Name, strings.Join(units, ", ")),
 		fmt.Sprintf("See why with: nxc exec %s -- systemctl status %s", have.Name, strings.Join(units, " ")))
 }
