@@ -39,6 +39,7 @@ func commands(env *Env) map[string]*command {
 		"ssh-proxy":              sshProxyCommand(env),
 		"inventory":              inventoryCommand(env),
 		"cp":                     cpCommand(env),
+		"test":                   testCommand(env),
 		"link":                   linkCommand(env),
 		"providers":              providersCommand(env),
 		"version":                versionCommand(env),

@@ -62,7 +62,7 @@ type Options struct {
 
 // Event is something that happened in a test.
 type Event struct {
-	Kind    string  `json:"kind"` // "begin" and "end" of a step, "line", "output", "console"
+	Kind    string  `json:"kind,omitempty"` // "begin" and "end" of a step, "line", "output", "console"
 	ID      int     `json:"id,omitempty"`
 	Parent  int     `json:"parent,omitempty"` // step that it is part of
 	What    string  `json:"what,omitempty"`   // "subtest" or "step"

@@ -22,7 +22,7 @@
 
   testScript = ''
     server.wait_for_unit("nginx.service")
-    client1.wait_for_unit("network.target")
+    client1.wait_for_unit("multi-user.target")
     assert "hello" in client1.succeed("curl -sSf http://server/")
   '';
 }

@@ -200,6 +200,10 @@ class WireReport(Report):
         """nxc has seen it itself."""
 
 
+def _bytes(answer: Dict[str, Any], name: str) -> bytes:
+    return base64.b64decode(answer.get(name) or "")
+
+
 def main(descriptor: int) -> int:
     wire = Wire(socket.socket(fileno=descriptor))
     job = wire.receive()
