@@ -20,7 +20,7 @@ const (
 	exitOK          = 0
 	exitError       = 1
 	exitChanges     = 2   // plan -detailed-exitcode: there are changes
-	exitTimeout     = 124 // exec, cp: the time was up, as timeout(1) has it
+	exitTimeout     = 124 // exec: the time was up, as timeout(1) has it
 	exitInterrupted = 130 // Ctrl-C ended the command; what ran was finished and saved
 	exitLost        = 255 // exec: the program could not be run, or its node was lost, as ssh has it
 )

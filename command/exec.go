@@ -57,7 +57,7 @@ type execFlags struct {
 
 func (f *execFlags) register(fs *flag.FlagSet) {
 	f.projectFlags.register(fs)
-	f.nodes.register(fs)
+	f.nodes.register(fs, 0)
 	fs.BoolVar(&f.tty, "t", false, "give the program a terminal")
 	fs.BoolVar(&f.stdin, "stdin", false, "give standard input to each of several nodes")
 	fs.BoolVar(&f.quiet, "quiet", false, "show how it ended on each node, and no output")

@@ -41,10 +41,10 @@ type nodeFlags struct {
 	parallel int
 }
 
-func (f *nodeFlags) register(fs *flag.FlagSet) {
+func (f *nodeFlags) register(fs *flag.FlagSet, parallel int) {
 	fs.Var(&f.roles, "role", "take all nodes of this `ROLE`; may be given several times")
 	fs.BoolVar(&f.all, "all", false, "take all nodes of the deployment")
-	fs.IntVar(&f.parallel, "parallel", 0, "work on so `MANY` nodes at one time; 0: all")
+	fs.IntVar(&f.parallel, "parallel", parallel, "work on so `MANY` nodes at one time; 0: all")
 }
 
 // given reports whether the flags choose nodes, so that none has to be named.

@@ -33,8 +33,8 @@ func (p *Project) Transfer(ctx context.Context, from, to Place) hcl.Diagnostics 
 
 // TransferInto copies into a folder below to, which is made when it is not
 // there, so that what has one name in several places can be copied to one.
-// Without a folder it is Transfer. It tells moved, which may be nil, of bytes
-// that arrived.
+// Without a folder it is Transfer. It tells moved, which may be nil, of the
+// bytes of files that go by.
 func (p *Project) TransferInto(ctx context.Context, from, to Place, below string, moved func(n int)) hcl.Diagnostics {
 	folder, name := to.Path, path.Join(below, base(from))
 	if below == "" {
@@ -59,7 +59,7 @@ func (p *Project) TransferInto(ctx context.Context, from, to Place, below string
 		sent <- diags
 	}()
 	go func() {
-		err := renameTop(tallied{packed, moved}, rename, name)
+		err := renameTop(packed, rename, name, moved)
 		rename.CloseWithError(err)
 		packed.CloseWithError(err)
 	}()
@@ -162,16 +162,8 @@ func (p *Project) receive(ctx context.Context, to Place, folder string, in io.Re
 
 // renameTop copies an archive of one file or folder, which gets another name.
 // Folders that the name begins with are put before it.
-func renameTop(in io.Reader, out io.Writer, name string) error {
+func renameTop(in io.Reader, out io.Writer, name string, moved func(n int)) error {
 	r, w := tar.NewReader(in), tar.NewWriter(out)
-	for i, c := range name {
-		if c != '/' {
-			continue
-		}
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[:i+1], Mode: 0o755, ModTime: time.Now()}); err != nil {
-			return err
-		}
-	}
 	old := ""
 	for {
 		h, err := r.Next()
@@ -187,6 +179,9 @@ func renameTop(in io.Reader, out io.Writer, name string) error {
 		entry := path.Clean(strings.TrimPrefix(h.Name, "/"))
 		if old == "" {
 			old, _, _ = strings.Cut(entry, "/")
+			if err := foldersOf(name, w); err != nil {
+				return err
+			}
 		}
 		inside, ok := strings.CutPrefix(entry, old)
 		if !ok || inside != "" && inside[0] != '/' {
@@ -202,10 +197,23 @@ func renameTop(in io.Reader, out io.Writer, name string) error {
 		if err := w.WriteHeader(h); err != nil {
 			return err
 		}
-		if _, err := io.Copy(w, r); err != nil {
+		if _, err := io.Copy(w, tallied{r, moved}); err != nil {
 			return err
 		}
 	}
+}
+
+// foldersOf packs the folders that a name begins with.
+func foldersOf(name string, w *tar.Writer) error {
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name[:i+1], Mode: 0o755, ModTime: time.Now()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // packLocal packs a file or folder of this machine. What a program started as

@@ -40,7 +40,7 @@ func archived(t *testing.T, entries ...[2]string) *bytes.Buffer {
 
 func TestRenameTop(t *testing.T) {
 	var out bytes.Buffer
-	if err := renameTop(archived(t, [2]string{"old/"}, [2]string{"old/a", "one"}, [2]string{"old/sub/b", "two"}), &out, "new"); err != nil {
+	if err := renameTop(archived(t, [2]string{"old/"}, [2]string{"old/a", "one"}, [2]string{"old/sub/b", "two"}), &out, "new", nil); err != nil {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
@@ -53,7 +53,7 @@ func TestRenameTop(t *testing.T) {
 	if content, err := os.ReadFile(filepath.Join(folder, "new", "sub", "b")); string(content) != "two" || err != nil {
 		t.Errorf("got %q, error %v", content, err)
 	}
-	if err := renameTop(archived(t, [2]string{"old", "x"}, [2]string{"older", "y"}), &out, "new"); err == nil {
+	if err := renameTop(archived(t, [2]string{"old", "x"}, [2]string{"older", "y"}), &out, "new", nil); err == nil {
 		t.Error("a second entry beside the first is let through")
 	}
 }
