@@ -16,12 +16,15 @@ import (
 // CompositionValue is an evaluated composition block. All of it is known: Nix
 // evaluates it when planning.
 type CompositionValue struct {
-	Source       string // absolute path of a file or folder that exists
+	Source       string // absolute path of a file or folder that exists; "" when Flake says it
+	Flake        string // absolute path of a folder with a flake.nix, "" for none
 	Attribute    string // "" for the whole
 	Nixpkgs      string // as written: "embedded", a lock file with or without "#NODE", a path; "" when left out
 	NixpkgsRange hcl.Range
 	Roles        map[string]RoleSpec // nil when left out
 	Params       cty.Value           // an object
+	Setup        string              // absolute path of a setup.toml, "" for none
+	Variant      string              // of the setup; "" for what it selects itself
 	Modules      []string            // absolute paths that exist
 	Overlays     []string
 }
@@ -48,6 +51,13 @@ func (e *Evaluator) Composition(c *Composition) (*CompositionValue, hcl.Diagnost
 	} else if c.Source != nil && !r.diags.HasErrors() {
 		r.add(errorAt(c.Source.Expr.Range(), "File not found", "The source of a composition is the path of a Nix file, such as \"./composition.nix\"."))
 	}
+	if flake := r.text(c.Flake); flake != "" {
+		v.Flake = r.flake(flake, c.Flake.Expr.Range())
+	}
+	if setup := r.text(c.Setup); setup != "" {
+		v.Setup = r.path(setup, c.Setup.Expr.Range(), "The setup")
+	}
+	v.Variant = r.text(c.Variant)
 	v.Modules = r.paths(c.Modules, "The module")
 	v.Overlays = r.paths(c.Overlays, "The overlay")
 	v.Params = r.params(c.Params)
@@ -141,6 +151,22 @@ func (r *compositionReader) path(path string, at hcl.Range, what string) string 
 		r.add(errorAt(at, "File cannot be read", "%s: %s.", what, cause(path, err)))
 	}
 	return full
+}
+
+// flake returns the absolute path of a flake's folder.
+func (r *compositionReader) flake(path string, at hcl.Range) string {
+	if strings.Contains(path, ":") {
+		r.add(errorAt(at, "Not a folder", "\"flake\" is the folder of a NixOSCompose project, such as \".\"; %q is fetched by nobody. Clone it, and name the folder.", path))
+		return ""
+	}
+	folder := r.path(path, at, "The flake")
+	if filepath.Base(folder) == "flake.nix" {
+		folder = filepath.Dir(folder)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "flake.nix")); os.IsNotExist(err) && !r.diags.HasErrors() {
+		r.add(errorAt(at, "File not found", "%q has no flake.nix. A composition without one is named by source = \"./composition.nix\".", path))
+	}
+	return folder
 }
 
 // nearFile suggests a file of the same folder for one that is not there.

@@ -17,7 +17,8 @@ func (d *decoder) composition(b *hcl.Block) {
 	}
 	schema := hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{
-			{Name: "source", Required: true}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "roles"}, {Name: "params"},
+			{Name: "source"}, {Name: "flake"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "roles"},
+			{Name: "params"}, {Name: "setup"}, {Name: "variant"},
 			{Name: "modules"}, {Name: "overlays"}, {Name: "provider"}, {Name: "depends_on"},
 			{Name: "count"}, {Name: "for_each"},
 		},
@@ -28,14 +29,20 @@ func (d *decoder) composition(b *hcl.Block) {
 	c := &Composition{
 		Name:      b.Labels[0],
 		Source:    attrs["source"],
+		Flake:     attrs["flake"],
 		Attribute: attrs["attribute"],
 		Nixpkgs:   attrs["nixpkgs"],
 		Roles:     attrs["roles"],
 		Params:    attrs["params"],
+		Setup:     attrs["setup"],
+		Variant:   attrs["variant"],
 		Modules:   attrs["modules"],
 		Overlays:  attrs["overlays"],
 		DependsOn: d.dependsOn(attrs["depends_on"]),
 		DeclRange: b.DefRange,
+	}
+	if c.Source == nil && c.Flake == nil {
+		d.add(errorAt(b.DefRange, "Missing required argument", "Composition %q needs source = \"./composition.nix\", or flake = \".\" for a NixOSCompose project.", c.Name))
 	}
 	c.Provider, _ = d.providerChoice(attrs["provider"])
 	for _, name := range []string{"count", "for_each"} {

@@ -140,11 +140,14 @@ func (c *Config) Resource(a addr.Instance) *Resource { return c.resources[a.Bloc
 // Composition is a composition block: what is deployed, in one or more flavours.
 type Composition struct {
 	Name      string
-	Source    *hcl.Attribute
+	Source    *hcl.Attribute // this or Flake is there, perhaps both; what is left out is nil
+	Flake     *hcl.Attribute // the folder of a NixOSCompose project
 	Attribute *hcl.Attribute // which composition of a source that holds several
-	Nixpkgs   *hcl.Attribute // these and the following are nil when left out
+	Nixpkgs   *hcl.Attribute
 	Roles     *hcl.Attribute
 	Params    *hcl.Attribute
+	Setup     *hcl.Attribute // a setup.toml of NixOSCompose
+	Variant   *hcl.Attribute // of the setup
 	Modules   *hcl.Attribute
 	Overlays  *hcl.Attribute
 	Provider  string // configuration for the flavours of that provider, or ""

@@ -64,7 +64,11 @@ type nodeNamer struct {
 
 // distributed reads what the composition says of a role.
 func (n *nodeNamer) distributed(role string, raw json.RawMessage) (RoleSpec, bool) {
-	spec := RoleSpec{Count: 1, Range: n.composition.Source.Expr.Range()}
+	origin := n.composition.Source
+	if origin == nil {
+		origin = n.composition.Flake
+	}
+	spec := RoleSpec{Count: 1, Range: origin.Expr.Range()}
 	if len(raw) == 0 || string(raw) == "null" {
 		return spec, true
 	}

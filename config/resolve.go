@@ -103,7 +103,9 @@ func (r *resolver) composition(c *Composition) {
 
 // arguments lists the arguments of the composition that are written.
 func (c *Composition) arguments() []*hcl.Attribute {
-	all := []*hcl.Attribute{c.Source, c.Attribute, c.Nixpkgs, c.Roles, c.Params, c.Modules, c.Overlays}
+	all := []*hcl.Attribute{
+		c.Source, c.Flake, c.Attribute, c.Nixpkgs, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays,
+	}
 	return slices.DeleteFunc(all, func(a *hcl.Attribute) bool { return a == nil })
 }
 

@@ -60,7 +60,10 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 		return nil, diags
 	}
 	d.composed, d.sourceName = composed, composed.Source
-	if rel, err := filepath.Rel(p.dir(), composed.Source); err == nil && filepath.IsLocal(rel) {
+	if d.sourceName == "" {
+		d.sourceName = filepath.Join(composed.Flake, "flake.nix")
+	}
+	if rel, err := filepath.Rel(p.dir(), d.sourceName); err == nil && filepath.IsLocal(rel) {
 		d.sourceName = rel
 	}
 
@@ -136,7 +139,11 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 		e.Subject = p.Config.RangeOf(addr.Instance{Deployment: d.Name}, nil)
 		return hcl.Diagnostics{e}
 	}
-	pinned, err := nix.ResolveNixpkgs(d.composed.Nixpkgs, p.Config.Dir)
+	spec := d.composed.Nixpkgs
+	if spec == "" && d.composed.Flake != "" {
+		spec = filepath.Join(d.composed.Flake, "flake.lock")
+	}
+	pinned, err := nix.ResolveNixpkgs(spec, p.Config.Dir)
 	if err != nil {
 		return nil, fail("Cannot resolve nixpkgs", err)
 	}
@@ -146,7 +153,8 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 		return nil, fail("Params cannot be passed to Nix", err)
 	}
 	eval, err := n.Evaluate(ctx, nix.Request{
-		Composition: d.composed.Source, Attribute: d.composed.Attribute, Nixpkgs: pinned,
+		Composition: d.composed.Source, Attribute: d.composed.Attribute, Flake: d.composed.Flake, Nixpkgs: pinned,
+		Setup: d.composed.Setup, Variant: d.composed.Variant,
 		Flavour: nix.Flavour{Name: d.Flavour, Sources: sources},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
 		Allow: []string{p.dir()},

@@ -80,7 +80,7 @@ func (e *EvalError) snippet(b *strings.Builder) {
 // evalError cuts an error of Nix's down to the user's part.
 func (e *evaluator) evalError(entry logEntry) *EvalError {
 	out := &EvalError{
-		Composition: e.request.Composition,
+		Composition: e.request.sources()[0],
 		Message:     e.reword(entry.errorText()),
 		Trace:       entry.Message,
 	}

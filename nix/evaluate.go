@@ -282,7 +282,7 @@ func (e *evaluator) observe(entry logEntry) {
 // shortName is how a person calls a file that Nix reads.
 func (e *evaluator) shortName(path string) string {
 	places := []struct{ folder, name string }{
-		{folderOf(e.request.Composition), ""},
+		{e.request.home(), ""},
 		{e.request.Nixpkgs.Path, "nixpkgs"},
 		{e.library, "nxc"},
 		{e.tracer, "nxc"},
@@ -324,7 +324,7 @@ func (e *evaluator) explain(err error) error {
 	if entry, found := parsePlainError(e.plain); found {
 		return e.evalError(entry)
 	}
-	return fmt.Errorf("evaluating %s: %w", e.request.Composition, failed)
+	return fmt.Errorf("evaluating %s: %w", e.request.sources()[0], failed)
 }
 
 // unique drops repetitions and keeps the order.

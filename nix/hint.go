@@ -101,7 +101,7 @@ func adviseForbiddenPath(e *evaluator, groups []string) string {
 
 // projectFolder is the widest folder that the composition may read.
 func (e *evaluator) projectFolder() string {
-	folder := folderOf(e.request.Composition)
+	folder := e.request.home()
 	if root := workTree(folder); root != "" {
 		return root
 	}

@@ -19,6 +19,15 @@ type Request struct {
 	Composition string
 	Attribute   string
 
+	// Flake is the absolute path of the folder of a NixOSCompose project, whose
+	// flake.nix says what belongs to the composition. With it, Composition may
+	// be empty: then the flake's own is evaluated.
+	Flake string
+
+	// Setup is the absolute path of a setup.toml of NixOSCompose, "" for the
+	// one that the flake names, if any. Variant chooses one of its variants.
+	Setup, Variant string
+
 	Nixpkgs Nixpkgs
 	System  string // Nix's name of the target; the default is HostSystem
 	Flavour Flavour
@@ -61,8 +70,11 @@ func (r Request) prepare() (Request, error) {
 	for _, list := range []struct {
 		what  string
 		paths []string
-	}{{"composition", []string{r.Composition}}, {"module", r.Modules}, {"overlay", r.Overlays}} {
+	}{{"composition", r.sources()}, {"module", r.Modules}, {"overlay", r.Overlays}, {"setup", []string{r.Setup}}} {
 		for _, path := range list.paths {
+			if path == "" && list.what == "setup" {
+				continue
+			}
 			if !filepath.IsAbs(path) {
 				return r, fmt.Errorf("%s %q is not an absolute path", list.what, path)
 			}
@@ -76,18 +88,32 @@ func (r Request) prepare() (Request, error) {
 	return r, nil
 }
 
+// sources lists where the composition comes from, the most telling one first.
+func (r Request) sources() []string {
+	switch {
+	case r.Flake == "":
+		return []string{r.Composition}
+	case r.Composition == "":
+		return []string{filepath.Join(r.Flake, "flake.nix")}
+	}
+	return []string{r.Composition, filepath.Join(r.Flake, "flake.nix")}
+}
+
+// home is the folder that the composition lies in.
+func (r Request) home() string { return folderOf(r.sources()[0]) }
+
 // userFolders lists what belongs to the user: the paths that the evaluation
 // may read, and whose files an error speaks about. Symbolic links are listed
 // under both names, because Nix checks both.
 func (r Request) userFolders() []string {
 	var paths []string
-	for _, path := range slices.Concat([]string{r.Composition}, r.Modules, r.Overlays) {
+	for _, path := range slices.Concat(r.sources(), r.Modules, r.Overlays, r.setupFiles()) {
 		paths = append(paths, folderOf(path))
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
 			paths = append(paths, folderOf(resolved)) // the file itself may be a link
 		}
 	}
-	if root := workTree(folderOf(r.Composition)); root != "" {
+	if root := workTree(r.home()); root != "" {
 		paths = append(paths, root)
 	}
 	paths = append(paths, r.Allow...)
@@ -130,6 +156,9 @@ func isWithin(path, folder string) bool {
 type document struct {
 	Composition string          `json:"composition"`
 	Attribute   string          `json:"attribute"`
+	Flake       string          `json:"flake"`
+	Setup       string          `json:"setup"`
+	Variant     string          `json:"variant"`
 	Nixpkgs     nixpkgsDocument `json:"nixpkgs"`
 	System      string          `json:"system"`
 	Flavour     flavourDocument `json:"flavour"`
@@ -155,6 +184,9 @@ func (r Request) document(standin, flavour string) document {
 	return document{
 		Composition: r.Composition,
 		Attribute:   r.Attribute,
+		Flake:       r.Flake,
+		Setup:       r.Setup,
+		Variant:     r.Variant,
 		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Path: r.Nixpkgs.Path},
 		System:      r.System,
 		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},

@@ -1,24 +1,26 @@
 # Loads a composition as NixOSCompose's users write it, and says what is wrong
 # with it in their terms.
-{ lib, load, nixpkgs, flavour, file, attribute, params, system }:
+{ lib, load, nixpkgs, flavour, file, source ? file, attribute, setup, system, nur ? null }:
 let
-  loaded = load file;
+  loaded = if builtins.isPath source || builtins.isString source then load source else source;
   isMany = builtins.isAttrs loaded && !(loaded ? roles) && !(loaded ? nodes);
   names = lib.concatStringsSep ", " (builtins.attrNames loaded);
   chosen =
     if attribute == "" then
       (if isMany then throw "${file} holds several compositions (${names}); name one of them" else loaded)
     else if !isMany then throw "${file} holds one composition, but `${attribute}' is asked for"
-    else loaded.${attribute} or (throw "${file} has no composition `${attribute}', only ${names}");
+    else
+      let one = loaded.${attribute} or (throw "${file} has no composition `${attribute}', only ${names}");
+      in if builtins.isPath one then load one else one;
 
   # Every name that a composition may ask for.
   arguments = {
-    inherit system params;
+    inherit system setup;
+    inherit (setup) params;
     inherit (nixpkgs) pkgs lib modulesPath;
     helpers = import ./helpers.nix;
     flavour = { inherit (flavour) name; };
-    setup = { inherit params; project.selected = params.selected or ""; };
-    nur = nixpkgs.pkgs.nur or { repos = { }; };
+    nur = if nur != null then nur else nixpkgs.pkgs.nur or { repos = { }; };
   };
   call = f:
     let

@@ -8,20 +8,39 @@ let
   load = scope.import or import;
 
   asked = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile request));
-  nixpkgs = import ./nixpkgs.nix { inherit load; inherit (asked) nixpkgs system; overlays = map load asked.overlays or [ ]; };
+  inherit (asked) system;
+  collection = nixpkgs: overlays: import ./nixpkgs.nix { inherit load nixpkgs system overlays; };
+
+  # A NixOSCompose project says in its flake what else belongs to a composition.
+  project =
+    if asked.flake or "" == "" then
+      { file = asked.composition; composition = asked.composition; modules = [ ]; overlays = [ ]; setup = ""; nur = null; otherNixpkgs = null; }
+    else
+      import ./flake.nix { inherit load system; folder = asked.flake; nixpkgs = collection asked.nixpkgs [ ] // { path = asked.nixpkgs.path or null; }; };
+  setup = import ./setup.nix {
+    inherit load;
+    file = if asked.setup or "" != "" then asked.setup else project.setup;
+    variant = asked.variant or "";
+    params = asked.params or { };
+  };
+  chosen = if project.otherNixpkgs == null then asked.nixpkgs else { embedded = false; inherit (project.otherNixpkgs) path; };
+  nixpkgs = collection chosen (
+    (if project.nur ? overlay then [ project.nur.overlay ] else [ ])
+    ++ project.overlays ++ map load asked.overlays or [ ] ++ setup.overlays
+  );
   inherit (nixpkgs) lib;
 
   flavour = import ./flavour.nix { inherit lib load; request = asked.flavour; };
   composition = import ./composition.nix {
-    inherit lib load nixpkgs flavour;
-    file = asked.composition;
+    inherit lib load nixpkgs flavour system;
+    inherit (setup) setup;
+    inherit (project) file nur;
+    source = if asked.flake or "" == "" || asked.composition or "" == "" then project.composition else asked.composition;
     attribute = asked.attribute or "";
-    params = asked.params or { };
-    inherit (asked) system;
   };
   roles = builtins.mapAttrs
     (name: module: nixpkgs.evalConfig {
-      modules = [ module ./modules/nxc.nix ] ++ flavour.modules ++ map (f: load f) (asked.modules or [ ]);
+      modules = [ module ./modules/nxc.nix ] ++ flavour.modules ++ project.modules ++ map (f: load f) (asked.modules or [ ]);
     })
     composition.roles;
 
@@ -34,7 +53,7 @@ in
   nixpkgs = nixpkgs.label;
   roles = builtins.mapAttrs
     (name: role:
-      builtins.addErrorContext "while evaluating the role `${name}' of ${asked.composition}:" {
+      builtins.addErrorContext "while evaluating the role `${name}' of ${project.file}:" {
         system = output role.config.system.build.toplevel;
         manifest = describe role;
       })
@@ -44,5 +63,5 @@ in
   extra = flavour.extra context;
   testScript = composition.testScript roles;
   inherit (composition) testScriptAt;
-  warnings = import ./warnings.nix { inherit lib roles; own = [ (toString ./.) ] ++ flavour.folders; };
+  warnings = setup.warnings ++ import ./warnings.nix { inherit lib roles; own = [ (toString ./.) ] ++ flavour.folders; };
 }

@@ -31,9 +31,21 @@ let
     {
       inherit lib pkgs;
       modulesPath = "${path}/nixos/modules";
+      # Roles share one collection, unless a role chooses overlays or a
+      # configuration of nixpkgs of its own.
       evalConfig = { modules }: evaluate {
-        inherit system pkgs;
+        inherit system;
         modules = modules ++ [
+          ({ config, ... }:
+            let
+              configured = config.nixpkgs.config != { };
+              own = configured || config.nixpkgs.overlays != [ ];
+            in
+            {
+              _module.args.pkgs = lib.mkIf (!own) (lib.mkForce pkgs);
+              nixpkgs.pkgs = lib.mkIf (own && !configured) pkgs;
+              nixpkgs.overlays = lib.mkIf configured (lib.mkBefore overlays);
+            })
           # The release that the nixpkgs is, so that users need not say it.
           { system.stateVersion = lib.mkDefault (lib.trivial.release or version); }
         ];
