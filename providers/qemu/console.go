@@ -90,7 +90,7 @@ func (m machines) live(ctx context.Context, have *Machine, c plugins.Console) er
 	}
 	conn, err := net.DialTimeout("unix", path, 3*time.Second)
 	if err != nil {
-		return sdk.Error("The console of "+have.Name+" cannot be opened", fmt.Sprintf("%v. Does the machine run? See nxc show.", err))
+		return sdk.Error("The console of "+have.Name+" cannot be opened", fmt.Sprintf("%v. Does the machine run? See nxc plan.", explainSocket(have, err)))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

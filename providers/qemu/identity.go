@@ -55,6 +55,14 @@ func (m machines) adrift(have *Machine) bool {
 	return false
 }
 
+// explainSocket says why a machine's socket cannot be opened.
+func explainSocket(have *Machine, err error) error {
+	if errors.Is(err, fs.ErrNotExist) && findProcess("-uuid", have.UUID) != 0 {
+		return errors.New(socketsRemoved + ": see nxc plan")
+	}
+	return err
+}
+
 // socketsLink stands in an object's folder and leads to the folder of its
 // sockets. Another command may have another temporary folder.
 const socketsLink = "sockets"

@@ -195,13 +195,14 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 	if err := h.startSwitch(id, dir); err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	for started := time.Now(); ; {
 		status, err := h.askSwitch(ctx, id, true)
 		if err == nil {
 			return status, nil
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		waited := time.Since(started)
+		ended := waited > 500*time.Millisecond && findProcess(switchProgram, id) == 0
+		if ended || waited > 10*time.Second || ctx.Err() != nil {
 			return nil, sdk.Error("The network's switch did not start",
 				fmt.Sprintf("Waited for it to answer: %v.\nThe last lines of its log:\n%s", err, lastLines(filepath.Join(dir, lan.LogFile), 5)))
 		}

@@ -95,7 +95,7 @@ func (q *monitor) ask(command string) (json.RawMessage, error) {
 func (h *host) tell(ctx context.Context, have *Machine, command string) error {
 	q, err := h.monitor(ctx, have)
 	if err != nil {
-		return err
+		return explainSocket(have, err)
 	}
 	defer q.close()
 	_, err = q.ask(command)

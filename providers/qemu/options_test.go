@@ -1,0 +1,206 @@
+package qemu
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// full is a machine with all that a machine can have.
+type full struct {
+	*testing.T
+	machines
+	uuid      string
+	lan, back *Network
+	data      *Disk
+	op        sdk.Operation
+	node      *Machine
+}
+
+func newFull(t *testing.T) *full {
+	image := needMachines(t)
+	h := newHost(t)
+	f := &full{T: t, machines: machines{h}, uuid: strings.Repeat("6", 32)}
+	closed := false
+	f.lan = f.network("lan", &Network{Name: "lan", Subnet: "10.97.0.0/28", NAT: &closed})
+	f.back = f.network("back", &Network{Name: "back", Subnet: "10.98.0.0/28"})
+	f.data = &Disk{Name: "data", Size: "64M", BaseFormat: "qcow2"}
+	op := operation(f.uuid, "qemu_disk.data", "1")
+	if err := (disks{h}).Create(t.Context(), op, f.data); err != nil {
+		t.Fatal(err)
+	}
+	base := append([]byte("base"), make([]byte, 1<<20-4)...)
+	if err := os.WriteFile(filepath.Join(h.folders.Project, "base.raw"), base, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(h.folders.Project, "shared, with a comma"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.op = operation(f.uuid, "qemu_machine.full", "1")
+	f.op.Context = newKeys(t, filepath.Join(h.folders.Keys, f.uuid)).context(t, "full")
+	f.node = &Machine{
+		Name: "full", Kernel: image + "/kernel", Initrd: image + "/initrd", Memory: "384M", VCPUs: 2,
+		MachineType: "pc", Arguments: []string{"-smbios", "type=1,serial=of-the-test"},
+		Network: f.lan.ID, IP: "10.97.0.2", NICs: []NIC{{Network: f.back.ID, IP: "10.98.0.5"}},
+		Forwards: []Forward{{Listen: "127.0.0.2", Host: freePort(t), Port: 80}},
+		Disks: []Drive{
+			{Disk: f.data.ID},
+			{Path: "base.raw", Format: "raw", ReadOnly: true},
+			{Path: "base.raw", Format: "raw", Overlay: true},
+		},
+		Shares: []Share{{Tag: "src", Source: "shared, with a comma"}},
+	}
+	t.Cleanup(func() {
+		if err := f.Delete(context.WithoutCancel(t.Context()), f.op, f.node); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := f.Create(t.Context(), f.op, f.node); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// network makes a network that is removed with the test.
+func (f *full) network(name string, want *Network) *Network {
+	f.Helper()
+	op := operation(f.uuid, "qemu_network."+name, "1")
+	if err := (networks{f.host}).Create(f.Context(), op, want); err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := (networks{f.host}).Delete(context.WithoutCancel(f.Context()), op, want); err != nil {
+			f.Error(err)
+		}
+	})
+	return want
+}
+
+// shell runs a script on the machine, as seen from h, and returns what it
+// printed.
+func (f *full) shell(h *host, script string) (string, int) {
+	f.Helper()
+	var out bytes.Buffer
+	exit, err := machines{h}.Exec(f.Context(), f.op, f.node, plugins.Process{Command: []string{"sh", "-c", script}, Stdout: &out, Stderr: &out})
+	if err != nil {
+		f.Fatalf("%s: %v", script, err)
+	}
+	return out.String(), exit
+}
+
+// TestFullMachine looks at a machine that has everything from inside, and then
+// takes away what it stands on. Its steps stand on each other, because starting
+// a machine is dear.
+func TestFullMachine(t *testing.T) {
+	f := newFull(t)
+	f.inside()
+	f.waysOut()
+	f.lockedDisk()
+	f.otherFolder()
+	f.lostSockets()
+	f.restartedHost()
+}
+
+func (f *full) inside() {
+	for script, want := range map[string]string{
+		"cat /sys/class/dmi/id/product_serial":                       "of-the-test\n",
+		"nproc":                                                      "2\n",
+		"ip -4 -o addr show eth1 | grep -o '10.98.0.5/28'":           "10.98.0.5/28\n",
+		"cat /sys/block/vda/size /sys/block/vdb/ro":                  "131072\n1\n",
+		"head -c 4 /dev/vdb; head -c 4 /dev/vdc":                     "basebase",
+		"grep -l 0x0009 /sys/bus/virtio/devices/*/device | wc -l":    "1\n", // 9p's, for which this kernel has no driver
+		"echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; echo $?": "0\n",
+		"echo over | dd of=/dev/vdc conv=fsync 2>/dev/null; echo $?": "0\n",
+	} {
+		if out, _ := f.shell(f.host, script); out != want {
+			f.Errorf("%s: %q, want %q", script, out, want)
+		}
+	}
+	base, err := os.ReadFile(filepath.Join(f.folders.Project, "base.raw"))
+	if err != nil || !bytes.HasPrefix(base, []byte("base")) {
+		f.Errorf("the overlay's base begins with %q: %v", base[:4], err)
+	}
+}
+
+// waysOut tries the network without a way out and the one with it, and the
+// port of this machine on another address than usual.
+func (f *full) waysOut() {
+	own := ownAddress(f.T)
+	l, err := net.Listen("tcp", net.JoinHostPort(own, "0"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			fmt.Fprintln(c, "outside")
+			c.Close()
+		}
+	}()
+	fetch := fmt.Sprintf("nc -w 3 %s %d </dev/null", own, l.Addr().(*net.TCPAddr).Port)
+	if out, _ := f.shell(f.host, fetch); strings.Contains(out, "outside") {
+		f.Error("a network without NAT leads out")
+	}
+	if out, _ := f.shell(f.host, "ip route replace "+own+" via 10.98.0.1 && "+fetch); out != "outside\n" {
+		f.Errorf("the network with NAT does not lead out: %q", out)
+	}
+	f.shell(f.host, "mkdir -p /tmp/w && echo hello >/tmp/w/index.html && /usr/bin/busybox httpd -p 80 -h /tmp/w")
+	var last error
+	for range 50 {
+		r, err := http.Get(fmt.Sprintf("http://127.0.0.2:%d/", f.node.Forwards[0].Host))
+		if last = err; err == nil {
+			text, _ := io.ReadAll(r.Body)
+			r.Body.Close()
+			if string(text) != "hello\n" {
+				f.Errorf("the forwarded port gives %q", text)
+			}
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	f.Errorf("the forwarded port leads nowhere: %v", last)
+}
+
+// ownAddress is one of this machine's addresses that is not the loopback's.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but the loopback's")
+	return ""
+}
+
+// lockedDisk lets another machine, and growth, ask for a disk that is in use.
+func (f *full) lockedDisk() {
+	op := operation(f.uuid, "qemu_machine.second", "1")
+	second := &Machine{Name: "second", Kernel: f.node.Kernel, Initrd: f.node.Initrd, Memory: "384M", Disks: []Drive{{Disk: f.data.ID}}}
+	if err := f.Create(f.Context(), op, second); err == nil || !strings.Contains(err.Error(), "in use by a machine that runs") {
+		f.Errorf("a second machine on a disk: %v", err)
+	}
+	if err := f.Delete(f.Context(), op, second); err != nil {
+		f.Error(err)
+	}
+	larger := *f.data
+	larger.Size = "128M"
+	if err := (disks{f.host}).Update(f.Context(), operation(f.uuid, "", ""), *f.data, &larger); err == nil || !strings.Contains(err.Error(), "in use by a machine that runs") {
+		f.Errorf("a disk grows under a machine: %v", err)
+	}
+}
