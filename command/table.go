@@ -40,6 +40,7 @@ func commands(env *Env) map[string]*command {
 		"inventory":              inventoryCommand(env),
 		"cp":                     cpCommand(env),
 		"test":                   testCommand(env),
+		"driver":                 driverCommand(env),
 		"link":                   linkCommand(env),
 		"providers":              providersCommand(env),
 		"version":                versionCommand(env),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import traceback
 from typing import Any, Callable, Dict, List, Optional
 
 from .backend import Backend
@@ -98,11 +99,22 @@ def _ipython(symbols: Dict[str, Any], history: str) -> None:
 def _plain(symbols: Dict[str, Any], history: str) -> None:
     import code
 
-    read = _readline(symbols, history)
+    class Console(code.InteractiveConsole):
+        def showtraceback(self) -> None:
+            """Without the driver's own frames, which say nothing to the user."""
+            kind, error, trace = sys.exc_info()
+            ours = os.path.dirname(os.path.abspath(__file__)) + os.sep
+            frames = [f for f in traceback.extract_tb(trace)[1:] if not f.filename.startswith(ours)]
+            if error is None or len(frames) == len(traceback.extract_tb(trace)) - 1:
+                super().showtraceback()
+                return
+            self.write("".join(traceback.format_list(frames[:1]) + traceback.format_exception_only(kind, error)))
+
+    keep = _readline(symbols, history)
     try:
-        code.InteractiveConsole(symbols).interact(banner="", exitmsg="")
+        Console(symbols).interact(banner="", exitmsg="")
     finally:
-        read()
+        keep()
 
 
 def _readline(symbols: Dict[str, Any], history: str) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
 import time
@@ -80,7 +81,7 @@ class TextReport(Report):
     def __init__(self, out: Any = None, color: Optional[bool] = None) -> None:
         super().__init__()
         self.out = out if out is not None else sys.stderr
-        self.color = self.out.isatty() if color is None else color
+        self.color = _colors(self.out) if color is None else color
         self._lock = threading.Lock()
         self._complaints: Dict[str, bytes] = {}  # a wait's tries need not repeat theirs
 
@@ -107,6 +108,10 @@ class TextReport(Report):
         self._complaints[node] = done.stderr
         if done.stderr and not repeated:
             self._say(done.stderr.decode(errors="replace").rstrip("\n"), node, "2")
+
+
+def _colors(out: Any) -> bool:
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Log:

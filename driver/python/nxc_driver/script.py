@@ -71,7 +71,7 @@ class Script:
         known = symbols | set(machines) | bound | set(dir(builtins)) | _MODULE
         found: List[Problem] = []
         told: Set[str] = set()
-        for node in ast.walk(tree):
+        for node in sorted(ast.walk(tree), key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0))):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in known | told:
                 told.add(node.id)
                 detail = f"The machines are {', '.join(sorted(set(machines.values())))}."
@@ -90,9 +90,9 @@ class Script:
                 methods = [name for name in dir(Machine) if not name.startswith("_")]
                 near = difflib.get_close_matches(node.attr, methods, 1)
                 found.append(Problem(f'A machine has no "{node.attr}"',
-                                     f"What machines can do is listed with nxc test -help.{_meant(near)}",
+                                     f"The website's page on test scripts lists what machines can do.{_meant(near)}",
                                      self.line(node.lineno), node.col_offset + 1))  # fmt: skip
-        return sorted(found, key=lambda p: (p.line, p.column))
+        return found
 
 
 _MODULE = {"__name__", "__file__", "__doc__", "__builtins__", "__debug__"}
