@@ -3,7 +3,8 @@
 // This program runs `go test -json` with the arguments that it is given and
 // prints what a person wants to see: a line for each package with its number
 // of tests, the whole output of what failed, what was skipped and why, and a
-// count at the end. It exits 1 when anything failed or nothing ran.
+// count at the end. It exits 1 when anything failed, when nothing ran, or when
+// the tests left something behind: see leftovers.
 package main
 
 import (
@@ -45,9 +46,13 @@ type summary struct {
 
 func main() {
 	s := &summary{out: os.Stdout, packages: map[string]*result{}, builds: map[string][]string{}}
-	started := time.Now()
+	before, started := existing(), time.Now()
 	err := s.run(append([]string{"test", "-json"}, os.Args[1:]...))
-	if !s.report(time.Since(started)) || err != nil {
+	took, left := time.Since(started), leftovers(before)
+	for _, one := range left {
+		fmt.Fprintf(s.out, "left behind: %s\n", one)
+	}
+	if !s.report(took) || err != nil || len(left) > 0 {
 		if err != nil && len(s.failed) == 0 {
 			fmt.Fprintf(os.Stderr, "go test: %v\n", err)
 		}
