@@ -16,6 +16,7 @@ import (
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/nix/standin"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // projectFlags are the flags of every command that opens a configuration.
@@ -128,13 +129,14 @@ func xdg(env *Env, variable, fallback string) string {
 	return filepath.Join(base, "nxc")
 }
 
-// runtimeDir is a short path for sockets, the user's own.
+// runtimeDir is a short path for sockets, the user's own. The temporary folder
+// of a Nix shell goes with that shell, and machines stay.
 func runtimeDir(env *Env) string {
-	tmp := env.Getenv("TMPDIR")
-	if tmp == "" {
-		tmp = "/tmp"
+	temporary := env.Getenv("TMPDIR")
+	if env.Getenv("IN_NIX_SHELL") != "" {
+		temporary = ""
 	}
-	return filepath.Join(tmp, "nxc-"+strconv.Itoa(os.Getuid()))
+	return state.RuntimeParent(env.Getenv("XDG_RUNTIME_DIR"), temporary)
 }
 
 // logger writes to stderr when NXC_LOG asks for it.

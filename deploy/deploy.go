@@ -245,12 +245,12 @@ func (p *Project) removeFolders() {
 // makeFolders makes a provider configuration's places, closed to others.
 func (p *Project) makeFolders(configuration string) error {
 	f := p.foldersOf(configuration)
-	for _, dir := range []string{f.State, f.Runtime, f.Cache} {
+	for _, dir := range []string{f.State, f.Cache} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
-	return nil
+	return state.MakeRuntimeFolder(f.Runtime)
 }
 
 // dir is the configuration's folder, absolute.

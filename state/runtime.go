@@ -1,8 +1,6 @@
 package state
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,26 +14,31 @@ import (
 // login, as systemd-logind keeps it.
 const lingerFolder = "/var/lib/systemd/linger"
 
-// RuntimeFolder makes and returns the folder for sockets of what runs for this
-// state. Its path is short, because a socket's may have 107 bytes only.
+// RuntimeParent returns the folder in which nxc keeps sockets: short, because a
+// socket's path may have 107 bytes only. xdg is $XDG_RUNTIME_DIR and temporary
+// $TMPDIR, or "".
 //
 // It lies in the user's runtime folder only when the user lingers: otherwise
-// that folder goes at logout, under machines that go on running. Else it lies
-// in a folder of the user's own under the temporary one, which is refused when
-// it is a symbolic link, another user's, or open to others.
-func (s *Store) RuntimeFolder(lineage string) (string, error) {
-	sum := sha256.Sum256([]byte(lineage + "\n" + s.workspace))
-	short := hex.EncodeToString(sum[:5])
-	parent := filepath.Join(os.TempDir(), "nxc-"+strconv.Itoa(os.Getuid()))
-	if dir := s.options.RuntimeDir; dir != "" && exists(filepath.Join(lingerFolder, userName())) {
-		parent = filepath.Join(dir, "nxc")
+// that folder goes at logout, under machines that go on running.
+func RuntimeParent(xdg, temporary string) string {
+	if xdg != "" && exists(filepath.Join(lingerFolder, userName())) {
+		return filepath.Join(xdg, "nxc")
 	}
-	for _, folder := range []string{parent, filepath.Join(parent, short)} {
-		if err := privateFolder(folder); err != nil {
-			return "", fmt.Errorf("cannot make a folder for sockets: %w", err)
+	if temporary == "" {
+		temporary = "/tmp"
+	}
+	return filepath.Join(temporary, "nxc-"+strconv.Itoa(os.Getuid()))
+}
+
+// MakeRuntimeFolder makes a folder for sockets in that parent. Both are refused
+// when they are symbolic links, another user's, or open to others.
+func MakeRuntimeFolder(folder string) error {
+	for _, one := range []string{filepath.Dir(folder), folder} {
+		if err := privateFolder(one); err != nil {
+			return fmt.Errorf("cannot make a folder for sockets: %w", err)
 		}
 	}
-	return filepath.Join(parent, short), nil
+	return nil
 }
 
 // privateFolder makes a folder that only this user can enter, or makes sure

@@ -26,8 +26,6 @@ type Options struct {
 	// StateHome is $XDG_STATE_HOME/nxc, where the owner's token and a copy of
 	// each journal are kept out of the project's reach; "" keeps none.
 	StateHome string
-	// RuntimeDir is $XDG_RUNTIME_DIR, or "", see RuntimeFolder.
-	RuntimeDir string
 	// OwnerToken is $NXC_OWNER_TOKEN: the token, where no file keeps one.
 	OwnerToken string
 

@@ -490,21 +490,21 @@ func TestWorkspaces(t *testing.T) {
 }
 
 func TestRuntimeFolder(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	s := newFolder(t).open(t)
-	first, err := s.RuntimeFolder("l")
-	must(t, err)
-	again, err := s.RuntimeFolder("l")
-	if err != nil || first != again || !strings.HasPrefix(first, os.TempDir()) {
-		t.Errorf("got %s, then %s, %v", first, again, err)
+	temporary := t.TempDir()
+	parent := RuntimeParent("", temporary)
+	if filepath.Dir(parent) != temporary || RuntimeParent("", "") != filepath.Join("/tmp", filepath.Base(parent)) {
+		t.Errorf("got %s, and %s without a temporary folder", parent, RuntimeParent("", ""))
 	}
-	must(t, os.Chmod(filepath.Dir(first), 0o755))
-	if _, err := s.RuntimeFolder("l"); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+	folder := filepath.Join(parent, "l")
+	must(t, MakeRuntimeFolder(folder))
+	must(t, MakeRuntimeFolder(folder))
+	must(t, os.Chmod(parent, 0o755))
+	if err := MakeRuntimeFolder(folder); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("got %v for a folder open to others", err)
 	}
-	must(t, os.RemoveAll(filepath.Dir(first)))
-	must(t, os.Symlink(t.TempDir(), filepath.Dir(first)))
-	if _, err := s.RuntimeFolder("l"); err == nil {
+	must(t, os.RemoveAll(parent))
+	must(t, os.Symlink(t.TempDir(), parent))
+	if err := MakeRuntimeFolder(folder); err == nil {
 		t.Error("a symbolic link was taken for a folder of our own")
 	}
 }
