@@ -107,7 +107,7 @@ func (d disks) Delete(_ context.Context, op sdk.Operation, have *Disk) error {
 	if there, err := exists[Disk](op, dir); err != nil || !there {
 		return err
 	}
-	return os.RemoveAll(dir)
+	return removeFolder(dir)
 }
 
 // Find lists the deployment's disks.

@@ -28,6 +28,7 @@ type host struct {
 	accelerator string
 	folders     plugins.Folders
 	available   int64 // memory, in bytes, when the provider was configured
+	patience    patience
 
 	mu       sync.Mutex
 	starting int64                  // bytes of machines that are being started
@@ -38,6 +39,7 @@ type host struct {
 // can run here. It starts nothing.
 func (h *host) configure(_ context.Context, c Config, folders plugins.Folders) (plugins.Location, error) {
 	h.program, h.accelerator, h.folders = c.Program, c.Accelerator, folders
+	h.patience = patient()
 	if h.program == "" {
 		h.program = "qemu-system-" + processor()
 	}

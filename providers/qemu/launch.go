@@ -52,6 +52,9 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 		return err
 	}
 	dir := m.folderOf(kindMachine, have.ID)
+	if _, err := os.Stat(m.inProject(have.Kernel)); err != nil {
+		return sdk.AttributeError("kernel", "The kernel cannot be read", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
+	}
 	initrd, err := assemble(dir, m.inProject(have.Initrd))
 	if err != nil {
 		return err
@@ -81,7 +84,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err := sdk.Detach(cmd); err != nil {
 		return err
 	}
-	if err := m.awaitQEMU(ctx, have); err != nil {
+	if err := m.awaitQEMU(ctx, have, cmd.Process.Pid); err != nil {
 		return err
 	}
 	return m.closeSockets(have)

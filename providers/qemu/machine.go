@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
@@ -173,7 +172,7 @@ func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) e
 	if err := m.removeSockets(have.ID); err != nil {
 		return err
 	}
-	return os.RemoveAll(dir)
+	return removeFolder(dir)
 }
 
 // sockets are the endings of a machine's sockets: QMP, serial console, and one

@@ -35,6 +35,9 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 		p.SetKnown("taken")
 	}
 	if prior == nil {
+		if _, err := findProgram(m.program); err != nil {
+			return err
+		}
 		if _, err := m.socket("0123456789ab", "00"); err != nil {
 			return err
 		}

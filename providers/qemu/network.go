@@ -131,7 +131,7 @@ func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) e
 	if err := n.removeSockets(id); err != nil {
 		return err
 	}
-	return os.RemoveAll(dir)
+	return removeFolder(dir)
 }
 
 // Find lists the deployment's networks.

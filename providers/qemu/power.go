@@ -11,9 +11,6 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
-// stopTimeout is how long a machine may take to power down.
-const stopTimeout = 40 * time.Second
-
 // Power starts, stops, crashes, resets, pauses and unpauses a machine.
 func (m machines) Power(ctx context.Context, op sdk.Operation, have *Machine, a plugins.PowerAction) error {
 	there, err := exists[Machine](op, m.folderOf(kindMachine, have.ID))
@@ -64,12 +61,13 @@ func (m machines) stop(ctx context.Context, op sdk.Operation, have *Machine) err
 	_ = m.tell(ctx, have, "system_powerdown") // a system may ignore the button
 	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 	if c, err := m.connect(asking, op, have); err == nil {
-		_, _ = run(asking, c, plugins.Process{Command: []string{"systemctl", "--no-block", "poweroff"}})
+		_, _ = run(asking, c, plugins.Process{Command: []string{"sh", "-c", "systemctl --no-block poweroff || poweroff"}})
 		c.Close()
 	}
 	cancel()
-	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); {
-		if findProcess("-uuid", have.UUID) == 0 {
+	process := findProcess("-uuid", have.UUID)
+	for deadline := time.Now().Add(m.patience.stop); time.Now().Before(deadline); {
+		if !names(process, "-uuid", have.UUID) {
 			return nil
 		}
 		select {
@@ -78,7 +76,7 @@ func (m machines) stop(ctx context.Context, op sdk.Operation, have *Machine) err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	op.Log(fmt.Sprintf("%s did not power down within %s, and was ended", have.Name, stopTimeout))
+	op.Log(fmt.Sprintf("%s did not power down within %s, and was ended", have.Name, m.patience.stop))
 	return m.crash(ctx, have)
 }
 

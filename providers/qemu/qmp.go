@@ -116,7 +116,7 @@ func (h *host) runs(ctx context.Context, have *Machine) bool {
 }
 
 // awaitQEMU waits until QEMU answers, or shows what it said when it ended.
-func (m machines) awaitQEMU(ctx context.Context, have *Machine) error {
+func (m machines) awaitQEMU(ctx context.Context, have *Machine, process int) error {
 	started := time.Now()
 	for {
 		q, err := m.monitor(ctx, have)
@@ -124,8 +124,7 @@ func (m machines) awaitQEMU(ctx context.Context, have *Machine) error {
 			q.close()
 			return nil
 		}
-		lives := findProcess("-uuid", have.UUID) != 0
-		if !lives && time.Since(started) > 500*time.Millisecond || time.Since(started) > time.Minute || ctx.Err() != nil {
+		if !names(process, "-uuid", have.UUID) || time.Since(started) > time.Minute || ctx.Err() != nil {
 			return m.explainLaunch(have, err)
 		}
 		time.Sleep(20 * time.Millisecond)

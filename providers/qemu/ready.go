@@ -15,10 +15,18 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
-// silence is how long a machine may say nothing on its console, and not answer
-// by ssh, before it counts as stuck. Emulated machines that share processors
-// are slow, but they speak.
-const silence = 3 * time.Minute
+// patience is how long machines may take.
+type patience struct {
+	// A machine may say nothing on its console, and not answer by ssh, for so
+	// long before it counts as stuck. Emulated machines that share processors
+	// are slow, but they speak.
+	silence time.Duration
+	// So long a machine may take to power down before it is ended.
+	stop time.Duration
+}
+
+// patient is what users get.
+func patient() patience { return patience{silence: 3 * time.Minute, stop: 40 * time.Second} }
 
 // unannounced is when ssh is tried on a machine whose first stage is not ours
 // and says nothing.
@@ -30,6 +38,13 @@ type boot struct {
 	offset int64 // where in the log this start begins
 	text   string
 	spoke  time.Time
+	passed []passed
+}
+
+// passed is a phase that a machine has come to.
+type passed struct {
+	phase string
+	since time.Time
 }
 
 // phases are what the first stage says, and what the user reads then. What a
@@ -62,10 +77,36 @@ func (b *boot) phase() string {
 	return "waiting for the kernel"
 }
 
+// advance reports whether the machine has come to another phase.
+func (b *boot) advance() bool {
+	now := b.phase()
+	if n := len(b.passed); n > 0 && b.passed[n-1].phase == now {
+		return false
+	}
+	b.passed = append(b.passed, passed{now, time.Now()})
+	return true
+}
+
+// course says how long each phase took, the last one until now.
+func (b *boot) course() string {
+	var said []string
+	for i, p := range b.passed {
+		until := time.Now()
+		if i+1 < len(b.passed) {
+			until = b.passed[i+1].since
+		}
+		said = append(said, fmt.Sprintf("%s %.0f s", p.phase, until.Sub(p.since).Seconds()))
+	}
+	return strings.Join(said, ", ")
+}
+
+// panicked is how the kernel begins its last words.
+const panicked = "Kernel panic - "
+
 // failure is what the machine itself calls its end.
 func (b *boot) failure() string {
 	for line := range strings.Lines(b.text) {
-		for _, mark := range []string{"nxc: failed: ", "Kernel panic - "} {
+		for _, mark := range []string{"nxc: failed: ", panicked} {
 			if _, reason, ok := strings.Cut(line, mark); ok {
 				return strings.TrimSpace(reason)
 			}
@@ -89,18 +130,19 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 	}
 	token := contentOf(files, tokenFile)
 	started := time.Now()
+	process := findProcess("-uuid", have.UUID)
 	b := &boot{file: filepath.Join(m.folderOf(kindMachine, have.ID), serialFile), offset: offset, spoke: started}
-	said, last := "", errors.New("nothing was tried")
+	last := errors.New("nothing was tried")
 	for {
 		b.look()
-		if phase := b.phase(); phase != said {
-			said = phase
-			op.Phase(phase)
+		if b.advance() {
+			op.Phase(b.phase())
 		}
 		if reason := b.failure(); reason != "" {
+			m.endPanicked(ctx, have, b)
 			return m.notReady(have, b, "It said: "+reason)
 		}
-		if said == "waiting for ssh" || time.Since(started) > unannounced {
+		if b.phase() == "waiting for ssh" || time.Since(started) > unannounced {
 			if last = m.tryToken(ctx, op, have, token); last == nil {
 				return nil
 			}
@@ -109,19 +151,49 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 				return last
 			}
 		}
-		if findProcess("-uuid", have.UUID) == 0 {
+		// The process that was found, not all there are: this is asked often,
+		// of many machines.
+		if !names(process, "-uuid", have.UUID) {
 			b.look()
-			return m.notReady(have, b, "It powered off.")
+			if reason := b.failure(); reason != "" {
+				return m.notReady(have, b, "It said: "+reason)
+			}
+			return m.notReady(have, b, m.explainEnd(have))
 		}
-		if time.Since(b.spoke) > silence {
-			return m.notReady(have, b, fmt.Sprintf("It was %s, and said nothing for %s; ssh: %v.", said, silence, last))
+		if time.Since(b.spoke) > m.patience.silence {
+			return m.notReady(have, b, fmt.Sprintf("It said nothing for %s (%s); ssh: %v.", m.patience.silence, b.course(), last))
 		}
 		select {
 		case <-ctx.Done():
-			return m.notReady(have, b, fmt.Sprintf("It was %s when the time was over (%v); ssh: %v.", said, context.Cause(ctx), last))
+			return m.notReady(have, b, fmt.Sprintf("The time was over (%v): %s; ssh: %v.", context.Cause(ctx), b.course(), last))
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
+}
+
+// endPanicked ends a machine whose kernel gave up: it would do nothing for
+// ever, at the full speed of a processor.
+func (m machines) endPanicked(ctx context.Context, have *Machine, b *boot) {
+	if !strings.Contains(b.text, panicked) {
+		return
+	}
+	for range 10 { // until it has said why
+		before := len(b.text)
+		time.Sleep(100 * time.Millisecond)
+		if b.look(); len(b.text) == before {
+			break
+		}
+	}
+	_ = m.crash(ctx, have) // what is wrong is said already
+}
+
+// explainEnd says how a machine ended by itself.
+func (m machines) explainEnd(have *Machine) string {
+	said := lastLines(filepath.Join(m.folderOf(kindMachine, have.ID), qemuLog), 5)
+	if said == "" || said == "(none)" {
+		return "It powered off, or its QEMU was killed."
+	}
+	return "Its QEMU ended, and had said:\n" + said
 }
 
 // tryToken asks the machine for its boot token: one that was started earlier,

@@ -26,10 +26,15 @@ const recordFile = "object.json"
 
 // begin makes an object's folder with its record, half made.
 func begin[T any](op sdk.Operation, dir string, object T) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	r := record[T]{UUID: op.UUID, Address: op.Address, Attempt: op.Attempt, Object: object}
+	err := writeRecord(dir, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeFolder(dir, r)
+	}
+	if err != nil {
 		return fmt.Errorf("make the folder of %s: %w", op.Address, err)
 	}
-	return writeRecord(dir, record[T]{UUID: op.UUID, Address: op.Address, Attempt: op.Attempt, Object: object})
+	return nil
 }
 
 // finish marks an object complete.
@@ -107,6 +112,7 @@ func (h *host) foldersOf(kind string) []string {
 
 // find lists the objects of a kind that the deployment made.
 func find[T any](h *host, op sdk.Operation, kind string) ([]sdk.Found[T], error) {
+	h.sweep()
 	var found []sdk.Found[T]
 	for _, dir := range h.foldersOf(kind) {
 		r, err := readRecord[T](dir)

@@ -1,0 +1,168 @@
+package qemu
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+)
+
+// TestCourse tells how long a machine took for what it came through.
+func TestCourse(t *testing.T) {
+	b := &boot{file: filepath.Join(t.TempDir(), "serial.log")}
+	for _, line := range []string{"", "nxc: phase kernel\n", "nxc: phase network\n", "nxc: phase network\n"} {
+		b.text += line
+		b.advance()
+	}
+	for i := range b.passed {
+		b.passed[i].since = time.Now().Add(time.Duration(10*i-30) * time.Second)
+	}
+	if got, want := b.course(), "waiting for the kernel 10 s, loading modules 10 s, waiting for the network 10 s"; got != want {
+		t.Errorf("the course is %q, want %q", got, want)
+	}
+}
+
+// hangs is a first program that begins well and comes to no end.
+const hangs = `#!/bin/busybox sh
+exec </dev/console >/dev/console 2>&1
+echo "nxc: phase network"
+trap "" TERM
+while :; do /bin/busybox sleep 1000; done
+`
+
+// TestDoesNotBoot starts machines that cannot come up: each says why at once,
+// with the end of its console.
+func TestDoesNotBoot(t *testing.T) {
+	image := needMachines(t)
+	t.Parallel()
+	h := newHost(t)
+	h.patience.silence = 4 * time.Second // an emulated kernel that boots speaks more often
+	h.patience.stop = time.Second
+	network := newNetwork(t, h, strings.Repeat("6", 32))
+	folder := t.TempDir()
+	file := func(name string, content []byte) string {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(folder, name)
+	}
+	busybox, err := os.ReadFile(lookStatic(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first bytes.Buffer
+	a := &archive{w: &first}
+	a.entry("bin", 0o040755, nil)
+	a.entry("dev", 0o040755, nil)
+	a.entry("bin/busybox", 0o100755, busybox)
+	a.entry("init", 0o100755, []byte(hangs))
+	a.entry("TRAILER!!!", 0, nil)
+	cases := map[string]struct {
+		kernel, initrd string
+		want           []string
+	}{
+		"no kernel":    {kernel: folder + "/nothing", want: []string{"kernel cannot be read", "nothing"}},
+		"no initrd":    {initrd: folder + "/nothing", want: []string{"initrd cannot be read", "nothing"}},
+		"not a kernel": {kernel: file("text", []byte("no kernel at all\n")), want: []string{"QEMU did not start", "text"}},
+		"wrong initrd": {initrd: file("zeros", make([]byte, 4096)), want: []string{"not syncing", "last lines of its console", "Unable to mount root"}},
+		"no context":   {want: []string{"holds no context", "last lines of its console"}},
+		"hangs":        {initrd: file("hangs", first.Bytes()), want: []string{"said nothing for", "waiting for the kernel", "waiting for the network", "ssh: ", "last lines of its console"}},
+	}
+	var all sync.WaitGroup
+	var at int
+	for name, c := range cases {
+		at++
+		op := operation(strings.Repeat("6", 32), "qemu_machine."+strings.ReplaceAll(name, " ", "-"), "1")
+		if name != "no context" {
+			op.Context = newKeys(t, filepath.Join(h.folders.Keys, op.UUID)).context(t, "node")
+		}
+		node := &Machine{Name: "node", Kernel: image + "/kernel", Initrd: image + "/initrd", Memory: "256M", Network: network.ID, IP: fmt.Sprintf("10.97.0.%d", at+1)}
+		if c.kernel != "" {
+			node.Kernel = c.kernel
+		}
+		if c.initrd != "" {
+			node.Initrd = c.initrd
+		}
+		all.Go(func() {
+			m := machines{h}
+			err := m.Create(t.Context(), op, node)
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: the error lacks %q: %v", name, want, err)
+				}
+			}
+			if name == "hangs" {
+				// It ignores the button, and is ended.
+				if err := m.Power(t.Context(), op, node, plugins.PowerStop); err != nil {
+					t.Errorf("stop a machine that hangs: %v", err)
+				}
+			}
+			if findProcess("-uuid", node.UUID) != 0 {
+				t.Errorf("%s: its QEMU still runs", name)
+			}
+			if err := m.Delete(t.Context(), op, node); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// lookStatic is a static busybox of this machine.
+func lookStatic(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Skip("needs busybox")
+	}
+	return path
+}
+
+// TestFolderGoesWithItsRecord removes what commands that were killed left, and
+// nothing of one that lives.
+func TestFolderGoesWithItsRecord(t *testing.T) {
+	h := newHost(t)
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	live := fmt.Sprintf("%s%d-1", newFolder, os.Getpid())
+	for _, name := range []string{goneFolder + "m-1", fmt.Sprintf("%s%d-1", newFolder, ended.Process.Pid), live, "m-2"} {
+		if err := os.Mkdir(filepath.Join(h.folders.State, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	op := operation("u", "qemu_disk.data", "1")
+	dir := h.folderOf(kindDisk, idOf(op))
+	if err := begin(op, dir, Disk{Name: "data"}); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := find[Disk](h, op, kindDisk); err != nil || len(found) != 1 || found[0].Complete {
+		t.Errorf("found %+v, %v; want the disk, half made", found, err)
+	}
+	if err := removeFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	entries, err := os.ReadDir(h.folders.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got, want := strings.Join(names, " "), live+" m-2"; got != want {
+		t.Errorf("left: %s; want %s", got, want)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder: %v, want %v", err, fs.ErrNotExist)
+	}
+}
