@@ -52,7 +52,7 @@ type world struct {
 	nxc, dir string
 	env      []string
 	random   *rand.Rand
-	takes    map[string]time.Duration // by verb, undisturbed, as it was lately
+	takes    map[moment]time.Duration // undisturbed, as it was lately
 	tally    tally
 }
 
@@ -67,6 +67,13 @@ type tally struct {
 func (c tally) String() string {
 	return fmt.Sprintf("%d kills, %d recovered, %d lost, %d leaked; %d came during the apply itself, %d of them left operations under way",
 		c.kills, c.recovered, c.lost, c.leaked, c.applying, c.underWay)
+}
+
+// moment is where the instant of a kill is counted from: the start of a verb,
+// or when it opened its journal, which is when it begins to change things.
+type moment struct {
+	verb   string
+	inside bool
 }
 
 // victim is what a kill ends.
@@ -87,7 +94,7 @@ func (w *world) run(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	w.random = rand.New(rand.NewPCG(seed, 0))
-	w.dir, w.takes = t.TempDir(), map[string]time.Duration{}
+	w.dir, w.takes = t.TempDir(), map[moment]time.Duration{}
 	var err error
 	if w.nxc, err = exec.LookPath("nxc"); err != nil {
 		t.Fatal(err)
@@ -154,7 +161,8 @@ func (w *world) measure(t *testing.T) {
 	for _, verb := range []string{"apply", "destroy"} {
 		begin := time.Now()
 		w.must(t, "undisturbed", verb, most...)
-		w.takes[verb] = time.Since(begin)
+		w.takes[moment{verb, false}] = time.Since(begin)
+		w.takes[moment{verb, true}] = time.Since(begin) / 2
 	}
 	if t.Failed() {
 		t.FailNow()
@@ -168,10 +176,12 @@ func (w *world) round(t *testing.T, i int) {
 		verb = "destroy"
 	}
 	who := []victim{theCommand, theProviders, both}[w.random.IntN(3)]
-	after := time.Duration(w.random.Int64N(int64(w.takes[verb]) * 8 / 10)) // later, most have ended
+	m := moment{verb, w.random.IntN(3) > 0}
+	after := time.Duration(w.random.Int64N(int64(w.takes[m])*8/10 + 1)) // later, most have ended
 	during := w.variant()
-	hit, out := w.kill(t, verb, during, who, after)
-	what := fmt.Sprintf("kill %d, of %s, %s after nxc %s %s", i+1, who, after.Round(time.Millisecond), verb, strings.Join(during, " "))
+	hit, out := w.kill(t, m, during, who, after)
+	what := fmt.Sprintf("kill %d, of %s, %s after %s nxc %s %s", i+1, who, after.Round(100*time.Microsecond),
+		map[bool]string{false: "the start of", true: "the journal of"}[m.inside], verb, strings.Join(during, " "))
 	if hit {
 		w.tally.kills++
 		w.tally.underWay += w.openJournals(t)
@@ -260,9 +270,9 @@ func (w *world) stateFile() string { return filepath.Join(w.dir, "nxc.state.json
 
 // kill runs a command and ends who, in the middle. It reports whether the
 // command was still under way.
-func (w *world) kill(t *testing.T, verb string, args []string, who victim, after time.Duration) (hit bool, said string) {
+func (w *world) kill(t *testing.T, m moment, args []string, who victim, after time.Duration) (hit bool, said string) {
 	var out bytes.Buffer
-	c := w.command(verb, args)
+	c := w.command(m.verb, args)
 	c.Stdout, c.Stderr = &out, &out
 	c.WaitDelay = 5 * time.Second // survivors may hold the pipes
 	if err := c.Start(); err != nil {
@@ -271,17 +281,25 @@ func (w *world) kill(t *testing.T, verb string, args []string, who victim, after
 	begin := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Fatalf("nxc %s %s, undisturbed: %v\n%s", verb, strings.Join(args, " "), err, out.Bytes())
+	for waiting := m.inside; waiting || time.Since(begin) < after; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("nxc %s %s, undisturbed: %v\n%s", m.verb, strings.Join(args, " "), err, out.Bytes())
+			}
+			w.takes[m] = (w.takes[m] + time.Since(begin)) / 2 // with less to do it ends sooner
+			return false, out.String()
+		case <-time.After(500 * time.Microsecond):
 		}
-		w.takes[verb] = (w.takes[verb] + time.Since(begin)) / 2 // with less to do it ends sooner
-		return false, out.String()
-	case <-time.After(after):
+		if waiting && len(w.journals()) > 0 {
+			waiting, begin = false, time.Now()
+		}
 	}
 	applying := len(w.journals()) > 0
-	providers := children(c.Process.Pid)
+	var providers []int
+	if who != theCommand {
+		providers = children(c.Process.Pid)
+	}
 	if who == both { // first this one, for nxc ends what it finds alone
 		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
 	}
@@ -333,22 +351,20 @@ func (w *world) openJournals(t *testing.T) int {
 	return n
 }
 
-// children returns the processes that another one started.
+// children returns the processes that another one started. It must be quick:
+// what is to be killed goes on meanwhile.
 func children(parent int) []int {
 	var list []int
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range stats {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, file := range threads {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue // it has ended
 		}
-		_, rest, ok := strings.Cut(string(text), ") ")
-		fields := strings.Fields(rest)
-		if !ok || len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
-			list = append(list, pid)
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				list = append(list, pid)
+			}
 		}
 	}
 	return list

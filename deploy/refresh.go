@@ -84,6 +84,7 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 		requests[i] = plugins.ReadRequest{Type: o.addr.Type, Operation: p.operation(o.addr, o.Attempt), Object: prior.Recorded}
 	}
 	var found []plan.Problem
+	var missing []int
 	p.o.Events.Step(fmt.Sprintf("Reading %s through %s", plural(len(list), "object"), name))
 	pd := running.Read(ctx, requests, func(i int, r plugins.ReadResult) {
 		found = append(found, p.pluginProblems(list[i].addr, r.Diagnostics)...)
@@ -91,12 +92,19 @@ func (p *Project) read(ctx context.Context, name string, list []recordedObject, 
 			return // pieces may be left that a read does not see: its deletion removes them, or finds nothing
 		}
 		if r.Object != cty.NilVal {
+			if r.Object.IsNull() {
+				missing = append(missing, i)
+			}
 			priors[i].Current = list[i].Withhold(r.Object, p.snapshot.Sealer())
 		}
 		priors[i].Gone = r.Gone
 	})
 	diags = append(diags, p.diagnostics(found)...)
-	return priors, append(diags, asHCL(pd, nil)...)
+	diags = append(diags, asHCL(pd, nil)...)
+	if diags.HasErrors() || len(missing) == 0 {
+		return priors, diags
+	}
+	return priors, append(diags, p.inPieces(ctx, running, list, priors, missing)...)
 }
 
 // remembered is an object that is not read: it takes no part.
