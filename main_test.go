@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/nixos-compose/nxc/command"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
@@ -20,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden parts of testdata/sc
 // script or a test calls them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"nxc":               func() { os.Exit(command.Main(command.System(), os.Args[1:])) },
+		"nxc":               func() { os.Exit(watched()) },
 		"nxc-provider-fake": serveFake,
 	})
 }
@@ -34,6 +32,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Condition:           condition,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid},
 	})
 }
 
@@ -75,6 +74,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NXC_ONLY", only)
 	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
 	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
+	e.Defer(func() { failOnViolation(e) })
 	e.Defer(func() { destroyLeftovers(e, nxc) })
 	return nil
 }

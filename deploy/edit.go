@@ -13,6 +13,7 @@ import (
 // edit is a change of the record alone: nothing outside is touched.
 type edit struct {
 	at       addr.Instance
+	from     addr.Instance     // where the resource was until now, when it moves
 	resource *state.Resource   // nil: forgotten
 	record   *state.Deployment // of the deployment, when it must be changed before
 	after    *state.Deployment // of the deployment, when it must be changed after
@@ -22,6 +23,9 @@ type edit struct {
 func (e *edit) on(s *state.State) {
 	if e.record != nil {
 		s.SetDeployment(e.record)
+	}
+	if e.from != (addr.Instance{}) {
+		s.RemoveResource(e.from)
 	}
 	if e.resource == nil {
 		s.RemoveResource(e.at)
@@ -40,7 +44,7 @@ func (e *edit) in(session *state.Session) error {
 			return err
 		}
 	}
-	if err := session.Result(state.Result{Address: e.at, Resource: e.resource}); err != nil {
+	if err := session.Result(state.Result{Address: e.at, Resource: e.resource, From: e.from}); err != nil {
 		return err
 	}
 	if e.after != nil {
@@ -73,7 +77,7 @@ func moveTo(s *state.State, from, to addr.Instance) (edits []edit, moved [][2]ad
 		}
 		there := r.Copy()
 		there.Address = target
-		edits = append(edits, edit{at: r.Address}, edit{at: target, resource: there})
+		edits = append(edits, edit{at: target, from: r.Address, resource: there})
 		moved = append(moved, [2]addr.Instance{r.Address, target})
 	}
 	if len(moved) == 0 {

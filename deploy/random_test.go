@@ -2,8 +2,10 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,37 +21,260 @@ import (
 	"github.com/nixos-compose/nxc/nix"
 	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/plan/apply"
-	"github.com/nixos-compose/nxc/plugins"
-	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
 	"github.com/nixos-compose/nxc/state"
+	"github.com/nixos-compose/nxc/state/statetest"
 )
 
-// inProcess runs the fake provider without a process of its own.
-type inProcess struct{}
-
-func (inProcess) Names() []string     { return []string{"fake"} }
-func (inProcess) Survivors(int) []int { return nil }
-
-func (i inProcess) Schema(ctx context.Context, name string) (*plugins.Schema, plugins.Diagnostics) {
-	p, d := i.Start(ctx, name)
-	if d.HasErrors() {
-		return nil, d
+// TestRandomFaults plays random trials: whatever goes wrong, at every record of
+// every journal a kill would have lost nothing; one apply without faults
+// converges, the plan after it is empty, the world and the state hold the
+// same, and a destroy leaves nothing. A failure prints the smallest trial that
+// was found as a script for testdata/script. `make random N=10000` plays more.
+func TestRandomFaults(t *testing.T) {
+	setDefault("rapid.nofailfile", "true") // the script is what to keep
+	enough := time.Now().Add(24 * time.Hour)
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		enough = time.Now().Add(8 * time.Second) // nobody asked for a number
 	}
-	return p.Schema(ctx)
+	var found string
+	t.Cleanup(func() {
+		if found != "" {
+			t.Log(found)
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		if found == "" && time.Now().After(enough) {
+			return
+		}
+		tr := drawTrial(t)
+		if err := tr.play(); err != nil {
+			found = fmt.Sprintf("%v\n\nAs a script for testdata/script:\n\n%s", err, tr.script("Found by TestRandomFaults."))
+			t.Fatal("a trial went wrong; its smallest form is below") // always the same words, or rapid would not shrink
+		}
+	})
 }
 
-func (inProcess) Start(context.Context, string) (deploy.Plugin, plugins.Diagnostics) {
-	p, err := sdk.New(fake.Provider())
+// setDefault sets a flag that nobody has set.
+func setDefault(name, value string) {
+	if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
+		_ = f.Value.Set(value)
+	}
+}
+
+// play runs a trial in a folder of its own.
+func (tr *trial) play() error {
+	dir, err := os.MkdirTemp("", "nxc-random-")
 	if err != nil {
-		return nil, plugins.NewError("no provider", err.Error())
+		return err
 	}
-	return closing{p}, nil
+	defer os.RemoveAll(dir)
+	b := &sandbox{dir: dir, root: filepath.Join(dir, ".nxc", "fake")}
+	for i := range tr.steps {
+		s := &tr.steps[i]
+		if err := b.play(s); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	if err := b.well("destroy"); err != nil {
+		return err
+	}
+	if err := b.compare(); err != nil {
+		return fmt.Errorf("after the destroy, %w", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.root, "things", "*")); len(left) > 0 {
+		return fmt.Errorf("the destroy left %v", left)
+	}
+	if s, _, err := state.Read(b.stateFile()); err != nil || s.Len() > 0 || len(s.Open) > 0 {
+		return fmt.Errorf("after the destroy the state has %d resources, %d commands (%v)", s.Len(), len(s.Open), err)
+	}
+	return nil
 }
 
-type closing struct{ plugins.Provider }
+// sandbox is a user's folder.
+type sandbox struct{ dir, root string }
 
-func (closing) Close(context.Context) error { return nil }
+func (b *sandbox) stateFile() string { return filepath.Join(b.dir, "nxc.state.json") }
+
+// play does a step: what others do, the command with its faults, and the
+// healing.
+func (b *sandbox) play(s *step) error {
+	for _, d := range s.drift {
+		if err := b.disturb(d); err != nil {
+			return err
+		}
+	}
+	if err := b.write(s.configuration(true), s.faultsFile()); err != nil {
+		return err
+	}
+	if err := b.faulty(s); err != nil {
+		return err
+	}
+	if err := b.write(s.configuration(false), ""); err != nil {
+		return err
+	}
+	if !s.heal {
+		return nil
+	}
+	if err := b.well("apply"); err != nil {
+		return err
+	}
+	if err := b.well("plan"); err != nil {
+		return err
+	}
+	return b.compare()
+}
+
+func (b *sandbox) disturb(d drift) error {
+	folder := filepath.Join(b.root, "things", d.name)
+	if _, err := os.Stat(folder); err != nil {
+		return nil
+	}
+	switch d.how {
+	case "changed":
+		return os.WriteFile(filepath.Join(folder, "content"), []byte("by hand"), 0o600)
+	default:
+		return errors.Join(os.RemoveAll(folder), os.Remove(folder+".mark"))
+	}
+}
+
+func (b *sandbox) write(configuration, faults string) error {
+	if err := os.MkdirAll(b.root, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.root, fake.FaultsFile), []byte(faults), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.dir, "main.nxc.hcl"), []byte(configuration), 0o644)
+}
+
+// faulty runs a step's command, which may fail, and checks what a kill at any
+// moment of it would have left.
+func (b *sandbox) faulty(s *step) error {
+	c := &session{sandbox: b, plugins: &inProcess{}, parallelism: 4}
+	if s.serial {
+		c.parallelism = 1
+	}
+	ctx, hard := context.Background(), context.Background()
+	if s.hangs() { // also with deadlines: not every verb has one
+		patience := 60 * time.Millisecond
+		if s.timeout {
+			patience *= 5
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+		hard, cancel = context.WithTimeout(hard, patience+60*time.Millisecond)
+		defer cancel()
+	}
+	disk := &statetest.Failing{Fault: s.disk, Kill: c.plugins.kill}
+	c.disk = &statetest.Prefixes{Under: disk, World: b.world}
+	_, _ = c.run(ctx, hard, s.command) // it may fail in every way
+	emergencies, _ := filepath.Glob(b.stateFile() + ".emergency-*")
+	for _, path := range emergencies { // a killed command writes none, and the journal must do without
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return c.disk.Check()
+}
+
+// well runs a command without faults, which must succeed.
+func (b *sandbox) well(command string) error {
+	c := &session{sandbox: b, plugins: &inProcess{}, disk: &statetest.Prefixes{World: b.world}, parallelism: 4}
+	changes, diags := c.run(context.Background(), context.Background(), command)
+	if diags.HasErrors() {
+		return fmt.Errorf("%s without faults: %w", command, diags)
+	}
+	if command == "plan" && changes != "" {
+		return fmt.Errorf("the plan after the apply is not empty: %s", changes)
+	}
+	return c.disk.Check()
+}
+
+func (b *sandbox) world() map[string]string { return fake.Attempts(b.root) }
+
+// compare demands that the state and the world hold the same attempts.
+func (b *sandbox) compare() error {
+	store, err := state.Open(context.Background(), state.Options{Dir: b.dir, StateHome: filepath.Join(b.dir, ".home")})
+	if err != nil {
+		return err
+	}
+	snap, err := store.Load(context.Background())
+	if err != nil {
+		return err
+	}
+	now := snap.State
+	if err := now.Verify(); err != nil {
+		return err
+	}
+	if len(snap.Recovered) > 0 {
+		return fmt.Errorf("a command is not dealt with: %+v", *snap.Recovered[0])
+	}
+	var known []string
+	for _, r := range now.Resources() {
+		for _, i := range append([]state.Incarnation{r.Incarnation}, r.Deposed...) {
+			if i.Provider != "" {
+				known = append(known, i.Attempt)
+			}
+		}
+	}
+	slices.Sort(known)
+	if there := slices.Sorted(maps.Keys(b.world())); !slices.Equal(known, there) {
+		return fmt.Errorf("the state has %v, and the world %v", known, there)
+	}
+	return nil
+}
+
+// session is one command.
+type session struct {
+	*sandbox
+	plugins     *inProcess
+	disk        *statetest.Prefixes
+	parallelism int
+}
+
+// run does what the command of that name does. It returns what a plan says.
+func (c *session) run(ctx, hard context.Context, command string) (string, hcl.Diagnostics) {
+	p, diags := deploy.Open(ctx, deploy.Options{
+		Dir: c.dir, StateHome: filepath.Join(c.dir, ".home"), CacheHome: filepath.Join(c.dir, ".cache"), RuntimeDir: filepath.Join(c.dir, ".run"),
+		All: command == "destroy", Command: command, Version: "0.1.0", Plugins: c.plugins, Events: quiet{}, Disk: c.disk,
+	}, func(map[string]*hcl.File) {})
+	if diags.HasErrors() {
+		return "", diags
+	}
+	defer p.Close(context.Background())
+	switch command {
+	case "refresh", "state recover":
+		_, diags := p.Refresh(ctx, command == "refresh")
+		return "", diags
+	}
+	planned, diags := p.Plan(ctx, deploy.PlanOptions{Destroy: command == "destroy"})
+	if diags.HasErrors() {
+		return "", diags
+	}
+	if command == "plan" {
+		return changes(planned), nil
+	}
+	applied, diags := p.Apply(ctx, planned, deploy.ApplyOptions{Parallelism: c.parallelism, Hard: hard})
+	if !diags.HasErrors() && (applied.Failed || applied.Interrupted) {
+		return "", hcl.Diagnostics{{Severity: hcl.DiagError, Summary: fmt.Sprintf("It failed without a word: %+v", *applied)}}
+	}
+	return "", diags
+}
+
+func changes(planned *deploy.Planned) string {
+	if !planned.HasChanges() {
+		return ""
+	}
+	all := "something"
+	for i := range planned.Plan.Changes {
+		if ch := &planned.Plan.Changes[i]; ch.Action != plan.NoOp {
+			all += fmt.Sprintf(", %s %s", ch.Action, ch.Addr)
+		}
+	}
+	return all + strings.Join(planned.Notices, ", ")
+}
 
 // quiet is told everything and says nothing.
 type quiet struct{}
@@ -61,159 +286,3 @@ func (quiet) Skipped(*plan.Change, addr.Instance)                 {}
 func (quiet) Step(string)                                         {}
 func (quiet) Nix(addr.Deployment, nix.Event)                      {}
 func (quiet) Warn(hcl.Diagnostics)                                {}
-
-// thing is one resource of a random configuration.
-type thing struct {
-	name, content, fail string
-	first               bool // create_before_destroy
-	on                  int  // index of an earlier one it uses; -1: none
-}
-
-func drawThings(t *rapid.T) []thing {
-	list := make([]thing, rapid.IntRange(0, 5).Draw(t, "things"))
-	for i := range list {
-		list[i] = thing{
-			name:    fmt.Sprintf("n%d%s", i, rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "name")),
-			content: rapid.SampledFrom([]string{"p", "q", ""}).Draw(t, "content"),
-			fail:    rapid.SampledFrom([]string{"", "", "", "create-before", "create-after", "update"}).Draw(t, "fail"),
-			first:   rapid.Bool().Draw(t, "first"),
-			on:      rapid.IntRange(-1, i-1).Draw(t, "on"),
-		}
-	}
-	return list
-}
-
-// configuration writes things down, with their faults or without.
-func configuration(root string, list []thing, faults bool) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "provider \"fake\" {\n  root = %q\n}\n", root)
-	for i, th := range list {
-		fmt.Fprintf(&b, "\nresource \"fake_thing\" \"t%d\" {\n  name = %q\n", i, th.name)
-		if th.on >= 0 {
-			fmt.Fprintf(&b, "  content = fake_thing.t%d.id\n", th.on)
-		} else {
-			fmt.Fprintf(&b, "  content = %q\n", th.content)
-		}
-		if faults && th.fail != "" {
-			fmt.Fprintf(&b, "  fail = %q\n", th.fail)
-		}
-		fmt.Fprintf(&b, "  lifecycle {\n    create_before_destroy = %t\n  }\n}\n", th.first)
-	}
-	return b.String()
-}
-
-// TestRandomFaults applies random configurations with random faults, then the
-// same without: one apply must converge, the plan after it must be empty, the
-// world and the state must hold the same, and destroy must leave nothing. A
-// failure shows the configurations, which a script can be made of.
-func TestRandomFaults(t *testing.T) {
-	if checks := flag.Lookup("rapid.checks"); checks != nil && checks.Value.String() == checks.DefValue {
-		_ = checks.Value.Set("25") // each is several applies; -rapid.checks asks for more
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "nxc-random-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		s := &sandbox{T: t, dir: dir, root: filepath.Join(dir, "outside")}
-		for range rapid.IntRange(1, 3).Draw(t, "rounds") {
-			list := drawThings(t)
-			s.configure(configuration(s.root, list, true))
-			s.run(false, false)
-			s.configure(configuration(s.root, list, false))
-			s.run(false, true)
-			s.empty()
-			s.compare()
-		}
-		s.run(true, true)
-		s.compare()
-		if left, _ := filepath.Glob(filepath.Join(s.root, "things", "*")); len(left) > 0 {
-			t.Fatalf("destroy left %v", left)
-		}
-	})
-}
-
-type sandbox struct {
-	*rapid.T
-	dir, root string
-	said      []string
-}
-
-func (s *sandbox) configure(text string) {
-	s.said = append(s.said, "-- main.nxc.hcl --\n"+text)
-	if err := os.WriteFile(filepath.Join(s.dir, "main.nxc.hcl"), []byte(text), 0o644); err != nil {
-		s.Fatal(err)
-	}
-}
-
-func (s *sandbox) fail(what string, diags hcl.Diagnostics) {
-	s.Fatalf("%s: %v\n%s", what, diags, strings.Join(s.said, "\n"))
-}
-
-// plan opens the project and plans.
-func (s *sandbox) plan(destroy bool) (*deploy.Project, *deploy.Planned, hcl.Diagnostics) {
-	ctx := context.Background()
-	p, diags := deploy.Open(ctx, deploy.Options{
-		Dir: s.dir, StateHome: filepath.Join(s.dir, ".home"), CacheHome: filepath.Join(s.dir, ".cache"), RuntimeDir: filepath.Join(s.dir, ".run"),
-		Command: "apply", Version: "0.1.0", Plugins: inProcess{}, Events: quiet{},
-	}, func(map[string]*hcl.File) {})
-	if diags.HasErrors() {
-		return nil, nil, diags
-	}
-	planned, diags := p.Plan(ctx, deploy.PlanOptions{Destroy: destroy})
-	return p, planned, diags
-}
-
-// run plans and applies; must says that it has to succeed.
-func (s *sandbox) run(destroy, must bool) {
-	p, planned, diags := s.plan(destroy)
-	if diags.HasErrors() {
-		if must {
-			s.fail("the plan", diags)
-		}
-		return
-	}
-	applied, diags := p.Apply(context.Background(), planned, deploy.ApplyOptions{})
-	if must && (diags.HasErrors() || applied.Failed) {
-		s.fail("the apply", diags)
-	}
-}
-
-func (s *sandbox) empty() {
-	_, planned, diags := s.plan(false)
-	if diags.HasErrors() || planned.HasChanges() {
-		s.fail("the plan after the apply is not empty", diags)
-	}
-}
-
-// compare demands that the state and the world hold the same attempts.
-func (s *sandbox) compare() {
-	now, _, err := state.Read(filepath.Join(s.dir, "nxc.state.json"))
-	if err != nil {
-		s.Fatal(err)
-	}
-	var known, there []string
-	for _, r := range now.Resources() {
-		for _, i := range append([]state.Incarnation{r.Incarnation}, r.Deposed...) {
-			if i.Provider != "" {
-				known = append(known, i.Attempt)
-			}
-		}
-	}
-	marks, _ := filepath.Glob(filepath.Join(s.root, "things", "*.mark"))
-	for _, m := range marks {
-		text, err := os.Readlink(m)
-		if err != nil {
-			s.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(text, `"attempt":"`)
-		attempt, _, _ := strings.Cut(rest, `"`)
-		there = append(there, attempt)
-	}
-	slices.Sort(known)
-	slices.Sort(there)
-	if !slices.Equal(known, there) {
-		s.Fatalf("the state has %v, and the world %v\n%s", known, there, strings.Join(s.said, "\n"))
-	}
-}

@@ -133,10 +133,21 @@ func (s *Store) begin(ctx context.Context, locks []*fileLock, change, read []add
 		return nil, err
 	}
 	if err := x.markOpen(ctx); err != nil {
-		x.journal.drop()
+		x.neverBegan()
 		return nil, err
 	}
 	return x, nil
+}
+
+// neverBegan removes the journal of a session that could not mark the state,
+// unless the mark is there all the same: a mark without its journal would tell
+// the next command that something is lost.
+func (x *Session) neverBegan() {
+	if file, _, err := x.store.read(); err == nil && file.openMark(x.command.Journal) < 0 {
+		x.journal.drop()
+		return
+	}
+	x.journal.close()
 }
 
 // takeOver picks, of what dead commands left, what concerns this session's

@@ -60,7 +60,12 @@ type Result struct {
 	Address  addr.Instance
 	Attempt  string
 	Resource *Resource // nil: gone
+	// From is where the resource was until now, in the same deployment: what
+	// moves is at one address or the other, whenever the command is killed.
+	From addr.Instance
 }
+
+func (r *Result) moved() bool { return r.From != addr.Instance{} }
 
 // DeploymentChange replaces a deployment's record, or removes it.
 type DeploymentChange struct {
@@ -152,6 +157,9 @@ func writeResult(p *printer, r *Result) {
 	if r.Resource != nil {
 		p.key("resource")
 		writeResource(p, r.Resource)
+	}
+	if r.moved() {
+		p.text("from", r.From.String())
 	}
 	p.close('}')
 }

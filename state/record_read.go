@@ -118,6 +118,8 @@ func (d *decoder1) result() (*Result, error) {
 			r.Attempt, err = d.str()
 		case "resource":
 			resource, err = d.resource(addr.Instance{})
+		case "from":
+			r.From, err = d.address()
 		default:
 			err = d.unknown(name, pos)
 		}

@@ -112,7 +112,7 @@ func (j *Journal) apply(s *State) int {
 		switch r := &j.Records[i]; {
 		case r.Result != nil:
 			n++
-			touched[r.Result.Address] = true
+			touched[r.Result.Address], touched[r.Result.From] = true, true
 			applyResult(s, r.Result)
 		case r.Deployment != nil:
 			applyDeployment(s, r.Deployment)
@@ -123,6 +123,9 @@ func (j *Journal) apply(s *State) int {
 }
 
 func applyResult(s *State, r *Result) {
+	if r.moved() {
+		s.RemoveResource(r.From)
+	}
 	if r.Resource == nil {
 		s.RemoveResource(r.Address)
 		return

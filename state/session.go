@@ -139,7 +139,7 @@ func (x *Session) Result(r Result) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	applyResult(x.current, &r)
-	x.touched[r.Address] = true
+	x.touched[r.Address], x.touched[r.From] = true, true
 	delete(x.open, operation{r.Address, r.Attempt})
 	x.answered[operation{r.Address, r.Attempt}] = true
 	return err
@@ -148,6 +148,9 @@ func (x *Session) Result(r Result) error {
 // mayRecord refuses what would make the whole state one that cannot be
 // written. The operation stays open then, and is looked for by the next command.
 func (x *Session) mayRecord(r Result) error {
+	if r.moved() && r.From.Deployment != r.Address.Deployment {
+		return fmt.Errorf("%s is in another deployment", r.From)
+	}
 	if r.Resource == nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package statetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/nixos-compose/nxc/state"
 )
@@ -21,8 +23,9 @@ import (
 // off, and must know of all that exists.
 type Prefixes struct {
 	Under state.Disk // nil: the real one
-	// World lists the attempts of all objects that exist. Nil: not looked at.
-	World func() []string
+	// World lists the attempts of all objects that exist, each with its
+	// deployment's uuid. Nil: not looked at.
+	World func() map[string]string
 	// Strange says that objects may leave the record and go on to exist: the
 	// command forgets.
 	Strange bool
@@ -30,24 +33,32 @@ type Prefixes struct {
 	mu      sync.Mutex
 	now     durable
 	moments []moment
-	foreign map[string]bool // existed before the command, and were not known
+	ours    map[string]bool // uuids of the command's deployments
+	foreign map[string]bool // attempts that existed before the command, and were not known
 }
 
 // durable is what a crash leaves.
 type durable struct {
-	path    string // of the state file
-	state   []byte // nil: there is none
-	journal string // name of the command's own; "": none yet
-	records []byte // in it
-	others  map[string][]byte
+	path    string            // of the state file
+	state   []byte            // nil: there is none
+	journal string            // name of the command's own; "": none yet
+	records []byte            // in it
+	broken  bool              // a record could not be written, so it has no end
+	others  map[string][]byte // journals of dead commands
+	running map[string]bool   // names of those of commands that run
 	tokens  map[string][]byte
+}
+
+// same reports whether two are the same but for what a command does not change.
+func (d *durable) same(e *durable) bool {
+	return d.path == e.path && d.journal == e.journal && bytes.Equal(d.state, e.state) && bytes.Equal(d.records, e.records)
 }
 
 // moment is a step: what was durable before and after it, and the world
 // just before.
 type moment struct {
 	before, after durable
-	world         []string
+	world         map[string]string
 }
 
 var _ state.Disk = (*Prefixes)(nil)
@@ -64,10 +75,13 @@ func (p *Prefixes) Append(journal *os.File, records []byte) error {
 	err := p.under().Append(journal, records)
 	if err == nil {
 		p.now.records = append(p.now.records, records...) // what a moment has of it does not change
-	} else if left, readErr := os.ReadFile(journal.Name()); readErr == nil {
-		p.now.records = left
-	} else if left, readErr := os.ReadFile(name); readErr == nil {
-		p.now.records = left
+	} else {
+		p.now.broken = true
+		for _, path := range []string{journal.Name(), name} {
+			if left, err := os.ReadFile(path); err == nil {
+				p.now.records = left
+			}
+		}
 	}
 	m.after = p.now
 	p.moments = append(p.moments, m)
@@ -95,7 +109,7 @@ func (p *Prefixes) under() state.Disk {
 	return p.Under
 }
 
-func (p *Prefixes) world() []string {
+func (p *Prefixes) world() map[string]string {
 	if p.World == nil {
 		return nil
 	}
@@ -113,8 +127,25 @@ func (p *Prefixes) begin(folder, journal string) {
 	}
 	p.now.tokens = readAll(filepath.Join(folder, ".nxc", "token"))
 	p.now.others = readAll(filepath.Join(folder, ".nxc", "journal"))
-	p.now.journal, p.now.records = journal, nil
+	p.now.running = map[string]bool{}
+	for name := range p.now.others {
+		if held(filepath.Join(folder, ".nxc", "journal", name)) {
+			p.now.running[strings.TrimSuffix(name, ".journal")] = true
+			delete(p.now.others, name)
+		}
+	}
+	p.now.journal, p.now.records, p.now.broken = journal, nil, false
 	delete(p.now.others, journal+".tmp")
+}
+
+// held reports whether the command of a journal runs.
+func held(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
 func readAll(folder string) map[string][]byte {
@@ -135,18 +166,18 @@ func (p *Prefixes) Check() error {
 	if len(p.moments) == 0 {
 		return nil
 	}
-	scratch, err := os.MkdirTemp("", "nxc-prefixes-")
+	x, err := newScratch()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer os.RemoveAll(x.dir)
 	for i := range p.moments {
 		m := &p.moments[i]
 		if m.after.path == "" {
 			continue // several states are in one folder: it is not known which is meant
 		}
 		for _, cut := range cuts(m) {
-			if err := p.check(scratch, cut, m.world); err != nil {
+			if err := p.check(x, cut, m.world); err != nil {
 				return fmt.Errorf("killed with %d bytes in the journal %s: %w\n%s\n-- the state --\n%s", len(cut.records), cut.journal, err, cut.records, cut.state)
 			}
 		}
@@ -179,15 +210,29 @@ func cuts(m *moment) []durable {
 	return all
 }
 
-// check loads what a kill left, as the next command does.
-func (p *Prefixes) check(scratch string, d durable, world []string) error {
+// check loads what a kill left, as the next command does, and compares it with
+// what existed.
+func (p *Prefixes) check(x *scratch, d durable, world map[string]string) error {
 	if d.state == nil {
 		return nil // nothing was begun
 	}
-	if err := d.lay(scratch); err != nil {
+	if x.loaded == nil || !x.last.same(&d) {
+		if err := x.load(&d); err != nil {
+			return err
+		}
+	}
+	if x.loaded.Ownership.Err() != nil {
+		return nil // the token is the environment's, or it was somebody else's all the time
+	}
+	return p.unknown(strings.TrimSuffix(d.journal, ".journal"), x.loaded, world)
+}
+
+// load lays out what a kill left, loads it, and looks at what came of it.
+func (x *scratch) load(d *durable) error {
+	if err := x.lay(d); err != nil {
 		return err
 	}
-	store, err := state.Open(context.Background(), state.Options{Dir: scratch, StatePath: filepath.Join(scratch, filepath.Base(d.path))})
+	store, err := state.Open(context.Background(), state.Options{Dir: x.dir, StatePath: filepath.Join(x.dir, filepath.Base(d.path))})
 	if err != nil {
 		return err
 	}
@@ -195,23 +240,35 @@ func (p *Prefixes) check(scratch string, d durable, world []string) error {
 	if err != nil {
 		return fmt.Errorf("it cannot be loaded: %w", err)
 	}
-	if err := snap.Ownership.Err(); err != nil {
-		return nil // a token from the environment, or a foreign folder: nothing of ours
+	x.last, x.loaded = *d, snap
+	if snap.Ownership.Err() != nil {
+		return nil
 	}
 	if err := snap.State.Verify(); err != nil {
 		return fmt.Errorf("what is loaded contradicts itself: %w", err)
 	}
-	if err := d.openOnes(scratch, snap); err != nil {
-		return err
-	}
-	return p.unknown(snap, world)
+	return d.openOnes(x.dir, snap)
 }
 
-// lay writes everything into a folder.
-func (d *durable) lay(folder string) error {
-	if err := os.RemoveAll(filepath.Join(folder, ".nxc")); err != nil {
-		return err
+// scratch is a folder in which one crash after the other is laid out.
+type scratch struct {
+	dir    string
+	laid   map[string][]byte
+	last   durable // that was loaded
+	loaded *state.Snapshot
+}
+
+func newScratch() (*scratch, error) {
+	dir, err := os.MkdirTemp("", "nxc-prefixes-")
+	if err != nil {
+		return nil, err
 	}
+	return &scratch{dir: dir, laid: map[string][]byte{}}, errors.Join(
+		os.MkdirAll(filepath.Join(dir, ".nxc", "journal"), 0o700), os.MkdirAll(filepath.Join(dir, ".nxc", "token"), 0o700))
+}
+
+// lay makes the folder what a crash left. Most is as it was laid before.
+func (x *scratch) lay(d *durable) error {
 	files := map[string][]byte{filepath.Base(d.path): d.state}
 	for name, data := range d.others {
 		files[filepath.Join(".nxc", "journal", name)] = data
@@ -222,24 +279,30 @@ func (d *durable) lay(folder string) error {
 	if len(d.records) > 0 {
 		files[filepath.Join(".nxc", "journal", d.journal)] = d.records
 	}
-	for _, sub := range []string{"journal", "token"} {
-		if err := os.MkdirAll(filepath.Join(folder, ".nxc", sub), 0o700); err != nil {
+	for name := range x.laid {
+		if _, stays := files[name]; !stays {
+			if err := os.Remove(filepath.Join(x.dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	for name, data := range files {
+		if was, is := x.laid[name]; is && bytes.Equal(was, data) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(x.dir, name), data, 0o600); err != nil {
 			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(folder, name), files[name], 0o600); err != nil {
-			return err
-		}
-	}
+	x.laid = files
 	return nil
 }
 
 // openOnes demands that the operations which are open are those that were
 // announced and of which no result is there.
 func (d *durable) openOnes(folder string, snap *state.Snapshot) error {
-	if len(d.records) == 0 {
-		return nil
+	if len(d.records) == 0 || d.broken && len(snap.State.Open) == 0 {
+		return nil // what a journal without an end says is all in the state, which was written after it
 	}
 	j, err := state.ReadJournal(filepath.Join(folder, ".nxc", "journal", d.journal))
 	if err != nil {
@@ -257,7 +320,7 @@ func (d *durable) openOnes(folder string, snap *state.Snapshot) error {
 	}
 	var got []string
 	for _, r := range snap.Recovered {
-		if r.Verdict == state.Lost {
+		if r.Verdict == state.Lost && !d.running[r.Journal] {
 			return fmt.Errorf("the journal %s is lost", r.Journal)
 		}
 		if r.Journal != j.Name {
@@ -282,7 +345,7 @@ func key(address fmt.Stringer, attempt string) string { return address.String() 
 
 // unknown demands that all that exists is in the state, or is looked for. What
 // a command found that was not known before it is somebody else's.
-func (p *Prefixes) unknown(snap *state.Snapshot, world []string) error {
+func (p *Prefixes) unknown(journal string, snap *state.Snapshot, world map[string]string) error {
 	if p.Strange {
 		return nil
 	}
@@ -293,18 +356,25 @@ func (p *Prefixes) unknown(snap *state.Snapshot, world []string) error {
 			known[r.Deposed[i].Attempt] = true
 		}
 	}
+	first := p.foreign == nil
+	if first {
+		p.foreign, p.ours = map[string]bool{}, map[string]bool{}
+	}
 	for _, r := range snap.Recovered {
 		for i := range r.Open {
 			known[r.Open[i].Attempt] = true
 		}
+		if r.Journal == journal {
+			for _, name := range r.Command.Deployments {
+				if record := snap.State.Deployment(name); record != nil {
+					p.ours[record.UUID] = true
+				}
+			}
+		}
 	}
-	first := p.foreign == nil
-	if first {
-		p.foreign = map[string]bool{}
-	}
-	for _, attempt := range world {
+	for _, attempt := range slices.Sorted(maps.Keys(world)) {
 		switch {
-		case known[attempt]:
+		case known[attempt], !p.ours[world[attempt]]:
 		case first:
 			p.foreign[attempt] = true
 		case !p.foreign[attempt]:

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -271,16 +270,16 @@ func Objects(root string) []string {
 	return found
 }
 
-// Attempts lists the attempts of all objects below a root, sorted.
-func Attempts(root string) []string {
+// Attempts lists the attempts of all objects below a root, each with the uuid
+// of its deployment.
+func Attempts(root string) map[string]string {
 	marks, _ := filepath.Glob(filepath.Join(root, "*", "*"+markSuffix))
-	var all []string
+	all := map[string]string{}
 	for _, mark := range marks {
 		var o object
 		if text, err := os.Readlink(mark); err == nil && json.Unmarshal([]byte(text), &o) == nil {
-			all = append(all, o.Attempt)
+			all[o.Attempt] = o.UUID
 		}
 	}
-	slices.Sort(all)
 	return all
 }

@@ -1,0 +1,35 @@
+package deploy_test
+
+import (
+	"testing"
+
+	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
+	"github.com/nixos-compose/nxc/state/statetest"
+)
+
+// found are trials that TestRandomFaults once failed, in their smallest form.
+var found = map[string]trial{
+	"killed in the middle of a move": {steps: []step{
+		{command: "apply", things: []thing{{label: "u0", name: "n0x"}}, heal: true},
+		{command: "apply", things: []thing{{label: "t0", was: "u0", name: "n0x"}}, disk: statetest.Fault{Step: statetest.Append, N: 2, How: statetest.Killed}, heal: true},
+	}},
+	"marked as open, and told that it is not": {steps: []step{
+		{command: "apply", things: []thing{{label: "t0", name: "n0x"}}, disk: statetest.Fault{Step: statetest.Replace, N: 2, How: statetest.Flush}},
+		{command: "apply", things: []thing{{label: "t0", name: "n0x"}}, heal: true},
+	}},
+	"half deleted, then planned again": {steps: []step{
+		{command: "apply", things: []thing{{label: "t0", name: "n0x"}}, heal: true},
+		{command: "destroy", faults: []fake.Fault{{Verb: "delete", Name: "*", When: fake.Half, How: fake.Crash}}},
+		{command: "plan", things: []thing{{label: "t0", name: "n0x"}}, heal: true},
+	}},
+}
+
+func TestFound(t *testing.T) {
+	for name, tr := range found {
+		t.Run(name, func(t *testing.T) {
+			if err := tr.play(); err != nil {
+				t.Errorf("%v\n%s", err, tr.script(name))
+			}
+		})
+	}
+}
