@@ -3,6 +3,9 @@
 # folder: plan, apply, use, change, destroy. Every command is shown before it
 # runs, what it did is checked against the Docker engine itself, and the first
 # thing that is not as it should be ends the demo with status 1.
+#
+# Where no Docker engine answers, machines take the place of the containers, and
+# the processes of this host that of the engine.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -54,12 +57,37 @@ ours() {
 	done
 }
 
-# nodes: a line for each container: its node, identifier, and start
-nodes() {
+containers() {
 	deployments=$(uuids)
 	for id in $(ours container); do
 		docker inspect --format '{{index .Config.Labels "org.nxc.address"}} {{.Id}} {{.State.StartedAt}}' "$id"
-	done | sed 's/^.*\["\(.*\)"\]/\1/' | sort
+	done | sed 's/^.*\["\(.*\)"\]/\1/'
+}
+
+machines() { # their processes: node, uuid, process
+	pgrep -af "qemu-system.*$work" | sed -n 's/^\([0-9]*\) .*guest=\([^, ]*\).* -uuid \([^ ]*\) .*/\2 \3 \1/p'
+}
+
+# nodes: a line for each node: its name, identifier, and start
+nodes() {
+	case $flavour in
+	docker) containers ;;
+	*) machines ;;
+	esac | sort
+}
+
+# lose NODE: end it behind nxc's back
+lose() {
+	case $flavour in
+	docker)
+		show "docker rm -f $1's container"
+		docker rm -f "$(nodes | sed -n "s/^$1 \([^ ]*\) .*/\1/p")" >/dev/null
+		;;
+	*)
+		show "kill -9 $1's QEMU"
+		kill -9 "$(nodes | sed -n "s/^$1 .* //p")"
+		;;
+	esac
 }
 
 names() { cut -d ' ' -f 1 | tr '\n' ' ' | sed 's/ $//'; }
@@ -70,6 +98,7 @@ differing() {
 }
 
 leftovers() {
+	[ "$flavour" = docker ] || return 0
 	for kind in container network volume image; do
 		for id in $(ours "$kind"); do printf '%s %s\n' "$kind" "$id"; done
 	done
@@ -104,6 +133,13 @@ cd "$work/project"
 rm -rf .nxc nxc.state.json
 deployments=
 
+# Containers are the example's default; machines are asked for.
+flavour=docker flags=
+if ! docker version >/dev/null 2>&1; then
+	flavour=vm-ramdisk flags='-flavour vm-ramdisk'
+	printf 'No Docker engine answers: this demo uses machines alone, which takes a few minutes where they are emulated.\n'
+fi
+
 printf '%snxc: an environment from plan to destroy%s\n' "$bold" "$plain"
 printf 'A copy of examples/webserver, in %s\n' "$work/project"
 
@@ -114,17 +150,17 @@ show "cat composition.nix"
 cat composition.nix
 
 heading "What would happen"
-run nxc plan
+run nxc plan $flags
 
-heading "Make it so: Nix builds the systems, the engine starts the nodes"
-run nxc apply -auto-approve
+heading "Make it so: Nix builds the systems, and the nodes start"
+run nxc apply $flags -auto-approve
 first=$(nodes)
 [ "$(echo "$first" | names)" = "client1 client2 server" ] || fail "these nodes run: $(echo "$first" | names); want client1 client2 server"
 
 heading "Use it: from a client, by the server's name"
-show "nxc exec client1 -- curl -s http://server/"
+show "nxc exec${flags:+ $flags} client1 -- curl -s http://server/"
 tries=0
-until page=$(nxc exec client1 -- curl -s http://server/) && [ -n "$page" ]; do
+until page=$(nxc exec $flags client1 -- curl -s http://server/) && [ -n "$page" ]; do
 	tries=$((tries + 1))
 	[ "$tries" -lt 20 ] || fail "no page from http://server/ in 20 tries"
 	sleep 1
@@ -132,21 +168,19 @@ done
 printf '%s\n' "$page"
 
 heading "A second plan has nothing to do"
-show "nxc plan -detailed-exitcode"
+show "nxc plan${flags:+ $flags} -detailed-exitcode"
 status=0
-nxc plan -detailed-exitcode || status=$?
+nxc plan $flags -detailed-exitcode || status=$?
 [ "$status" -eq 0 ] || fail "the second plan exits with $status; want 0"
 
 heading "One more client: one node is created, none restarts"
-run nxc apply -auto-approve -var clients=3
+run nxc apply $flags -auto-approve -var clients=3
 second=$(nodes)
 [ "$(differing "$first" "$second")" = client3 ] || fail "these nodes differ: $(differing "$first" "$second"); want only client3"
 
-heading "A container removed behind its back comes back"
-lost=$(echo "$second" | sed -n 's/^client2 \([^ ]*\) .*/\1/p')
-show "docker rm -f client2's container"
-docker rm -f "$lost" >/dev/null
-run nxc apply -auto-approve -var clients=3
+heading "A node that was lost comes back"
+lose client2
+run nxc apply $flags -auto-approve -var clients=3
 healed=$(nodes)
 [ "$(differing "$second" "$healed")" = client2 ] || fail "these nodes differ: $(differing "$second" "$healed"); want only client2"
 
@@ -157,12 +191,12 @@ show "sed -i '$edit' composition.nix"
 sed "$edit" before.nix >composition.nix
 diff before.nix composition.nix && fail "the edit changed nothing"
 rm before.nix
-run nxc plan -var clients=3
-run nxc apply -auto-approve -var clients=3
+run nxc plan $flags -var clients=3
+run nxc apply $flags -auto-approve -var clients=3
 third=$(nodes)
 [ "$(differing "$healed" "$third")" = server ] || fail "these nodes differ: $(differing "$healed" "$third"); want only server"
 
-if command -v qemu-system-x86_64 >/dev/null; then
+if [ "$flavour" = docker ] && command -v "qemu-system-$(uname -m)" >/dev/null; then
 	heading "The same as machines, beside the containers (a minute, without hardware virtualisation)"
 	run nxc apply -auto-approve -flavour vm-ramdisk -var clients=1
 	show "nxc exec -flavour vm-ramdisk client -- curl -s http://server/"
@@ -185,8 +219,8 @@ run nxc destroy -auto-approve
 left=$(leftovers)
 [ -z "$left" ] || fail "this is left:
 $left"
-machines=$(pgrep -af "qemu-system.*$work" || true)
-[ -z "$machines" ] || fail "these machines still run:
-$machines"
+left=$(pgrep -af "(qemu-system|switch).*$work" || true)
+[ -z "$left" ] || fail "these machines or switches still run:
+$left"
 printf '\nNo container, network, volume, image or machine of it is left.\n'
 printf '%sAll of it worked, in %s seconds.%s\n' "$bold" "$(($(date +%s) - started))" "$plain"

@@ -6,6 +6,8 @@
 # on any other system it says exactly what to install and stops. It changes
 # nothing else on the host, and does nothing when everything is there.
 #
+# "deps.sh demo" does without an engine that cannot be had, as the demo does.
+#
 # Functions here are called as conditions, where `set -e` does not reach, so
 # each passes a failure on by itself.
 set -eu
@@ -221,7 +223,11 @@ trap 'rm -rf "$tmp"' EXIT
 need Go "https://go.dev/dl/ (any from 1.21 on fetches the right one by itself)" ensure_go
 need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
 need QEMU "https://www.qemu.org/download/ (7.2 or newer)" ensure_qemu
-need Docker "https://docs.docker.com/engine/install/ (API 1.40 or newer), started" ensure_docker
+if [ "${1:-}" = demo ]; then
+	(ensure_docker) || say "no Docker engine can be had, and the demo uses machines alone"
+else
+	need Docker "https://docs.docker.com/engine/install/ (API 1.40 or newer), started" ensure_docker
+fi
 if [ "$(uname -s)" = Linux ] && debian_like; then
 	need busybox "a static one, in PATH" ensure_busybox
 fi
