@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -100,6 +101,10 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 		r.recordNodes(record, d, result.Values, x.digests)
 		if d != nil && d.Evaluation != nil {
 			record.Pin = &state.Pin{Label: d.Evaluation.Nixpkgs.Label, Revision: d.Evaluation.Nixpkgs.Revision, Hash: d.pinHash}
+			params, err := jsonOf(d.composed.Params)
+			if err = errors.Join(err, record.SetParams(params)); err != nil {
+				return append(diags, stateDiagnostic(err))
+			}
 		}
 		diags = append(diags, r.recordOutputs(record, result, applied)...)
 		if err := r.put(name, record); err != nil {

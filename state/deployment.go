@@ -17,9 +17,10 @@ import (
 // pin and nodes.
 type Deployment struct {
 	Name      addr.Deployment
-	UUID      string // drawn at the first apply; marks everything outside
-	Flavour   string // the flavour's type
-	Pin       *Pin   // nil: not pinned
+	UUID      string          // drawn at the first apply; marks everything outside
+	Flavour   string          // the flavour's type
+	Pin       *Pin            // nil: not pinned
+	Params    json.RawMessage // an object, which the composition was evaluated with; nil: none
 	Providers map[string]Provider
 	Nodes     []Node // sorted by name when written
 	Outputs   map[string]Output
@@ -41,6 +42,17 @@ func (d *Deployment) Copy() *Deployment {
 	c.Outputs = maps.Clone(d.Outputs)
 	c.Original = maps.Clone(d.Original)
 	return &c
+}
+
+// SetParams records what the composition was evaluated with, a JSON object.
+func (d *Deployment) SetParams(raw []byte) (err error) {
+	if d.Params, err = canonical(raw); err != nil {
+		return fmt.Errorf("cannot record the composition's params: %w", err)
+	}
+	if string(d.Params) == "{}" {
+		d.Params = nil
+	}
+	return nil
 }
 
 // Node returns the node called name, or nil.

@@ -110,6 +110,10 @@ func writeDeployment(p *printer, d *Deployment) {
 		p.optional("hash", d.Pin.Hash)
 		p.close('}')
 	}
+	if d.Params != nil {
+		p.key("params")
+		p.raw(d.Params)
+	}
 	p.key("providers")
 	p.open('{')
 	for _, name := range slices.Sorted(maps.Keys(d.Providers)) {

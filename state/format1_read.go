@@ -165,6 +165,8 @@ func (d *decoder1) deployment(text string, pos int) (*Deployment, error) {
 			dep.Flavour, err = d.str()
 		case "nixpkgs":
 			dep.Pin, err = d.pin()
+		case "params":
+			dep.Params, err = d.raw()
 		case "providers":
 			dep.Providers = map[string]Provider{}
 			err = d.object(func(name string, _ int) (err error) {

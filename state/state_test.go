@@ -74,6 +74,7 @@ func example(t testing.TB) *State {
 	s.SetDeployment(&Deployment{
 		Name: docker, UUID: "22222222-2222-4222-8222-222222222222", Flavour: "docker",
 		Pin:       &Pin{Label: "24.11", Revision: "a1b2c3d", Hash: "sha256-AAAA="},
+		Params:    json.RawMessage(`{"page":"<hello>","sizes":[1,2]}`),
 		Providers: dockerProvider(),
 		Nodes: []Node{
 			{Name: "server", Role: "server", System: "/nix/store/xxx-system", Resource: node("server"), Address: "10.89.0.2", Context: "sha256:01"},
