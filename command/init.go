@@ -16,22 +16,30 @@ import (
 
 func initCommand(env *Env) *command {
 	var template string
-	var list, upgrade bool
+	var list, upgrade, convert bool
+	var roles string
 	return &command{
 		synopsis: "Write a first configuration",
-		usage:    "[-template NAME] [FOLDER]",
+		usage:    "[-template NAME | -from-nixos-compose] [FOLDER]",
 		help: `
 Writes an example's configuration and composition into a folder (the current
 one by default), ready for nxc plan. It overwrites nothing.
+
+With -from-nixos-compose it reads a project of NixOSCompose (flake.nix, nxc.json,
+setup.toml, a role distribution file) and writes the configuration that says the
+same, with a note on everything that is different now. The project stays as it is.
 
 Examples:
   nxc init                          the smallest example
   nxc init -template webserver demo
   nxc init -list
+  nxc init -from-nixos-compose      a configuration for the project that is here
   nxc init -upgrade                 accept plugins that were changed`,
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&template, "template", "basic", "write the example called `NAME`")
 			fs.BoolVar(&list, "list", false, "list the examples")
+			fs.BoolVar(&convert, "from-nixos-compose", false, "write a configuration for the NixOSCompose project in the folder")
+			fs.StringVar(&roles, "roles", "", "with -from-nixos-compose: the role distribution `FILE` to take over, from\nthe project's folder")
 			fs.BoolVar(&upgrade, "upgrade", false, "pin the plugins of third parties that .nxc.lock.hcl names as they\nare now, after they were changed on purpose")
 		},
 		run: func(ctx context.Context, args []string) int {
@@ -51,6 +59,9 @@ Examples:
 			folder := "."
 			if len(args) == 1 {
 				folder = args[0]
+			}
+			if convert {
+				return convertProject(ctx, env, folder, roles)
 			}
 			written, err := writeExample(template, folder)
 			if err != nil {

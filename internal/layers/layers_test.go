@@ -89,8 +89,12 @@ var layers = []layer{
 	},
 	{
 		path:   "command",
-		may:    []string{"config", "deploy", "driver", "examples", "nix", "plan", "plugins", "providers", "state"},
+		may:    []string{"config", "deploy", "driver", "examples", "nix", "nixoscompose", "plan", "plugins", "providers", "state"},
 		reason: "the top; only it names providers",
+	},
+	{
+		path:   "nixoscompose",
+		reason: "it turns one project's files into another's; what they mean is found out by who reads them",
 	},
 	{
 		path:   "examples",

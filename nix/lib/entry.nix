@@ -40,7 +40,7 @@ let
   };
   roles = builtins.mapAttrs
     (name: module: nixpkgs.evalConfig {
-      modules = [ module ./modules/nxc.nix ] ++ flavour.modules ++ project.modules ++ map (f: load f) (asked.modules or [ ]);
+      modules = [ module ./modules/nxc.nix ] ++ flavour.modules ++ project.modules ++ setup.modules ++ map (f: load f) (asked.modules or [ ]);
     })
     composition.roles;
 

@@ -71,6 +71,12 @@ in
   overlays =
     (if merged ? overrides then [ (overlay (pkgs: name: set: package: package.overrideAttrs (_: attributes pkgs name set)) (w: w.nur or { }) merged.overrides) ] else [ ])
     ++ (if merged ? build then [ (overlay build (w: w.nur.repos or { }) merged.build) ] else [ ]);
+  # Parameters of the kernel count for every role, in flavours that have one.
+  modules =
+    let parameters = merged.options."kernel-params" or "";
+    in
+    if parameters == "" then [ ]
+    else [ { _file = file; boot.kernelParams = builtins.filter (p: builtins.isString p && p != "") (builtins.split "[ \t\n]+" parameters); } ];
   warnings =
     if merged ? options && merged.options ? "nix-flags"
     then [ "${file}: options.nix-flags is not used by nxc; a build block, or the flake's inputs, say the same" ]

@@ -1,0 +1,89 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nixos-compose/nxc/internal/atomicfile"
+	"github.com/nixos-compose/nxc/nix"
+	"github.com/nixos-compose/nxc/nixoscompose"
+)
+
+// convertProject writes a configuration for a project of NixOSCompose.
+func convertProject(ctx context.Context, env *Env, folder, roles string) int {
+	fail := func(err error) int {
+		fmt.Fprintln(env.Stderr, "nxc init:", err)
+		return exitError
+	}
+	if present, _ := filepath.Glob(filepath.Join(folder, "*.nxc.hcl")); len(present) > 0 {
+		return fail(fmt.Errorf("%s is there already: this folder has a configuration", present[0]))
+	}
+	project, err := nixoscompose.Read(folder, roles)
+	if err != nil {
+		return fail(err)
+	}
+	offer := nixoscompose.Offer{Flavours: offeredFlavours(ctx, env)}
+	if project.Flake {
+		if offer.Compositions, err = flakeCompositions(ctx, env, folder); err != nil {
+			return fail(err)
+		}
+	}
+	converted := nixoscompose.Convert(project, offer)
+	path := filepath.Join(folder, converted.File)
+	if err := atomicfile.Write(path, converted.Text, 0o644); err != nil {
+		return fail(err)
+	}
+	fmt.Fprintf(env.Stdout, "wrote %s:\n\n", path)
+	for line := range strings.Lines(string(converted.Text)) {
+		fmt.Fprint(env.Stdout, "  ", line)
+	}
+	if len(converted.Notes) > 0 {
+		fmt.Fprintln(env.Stdout)
+	}
+	for _, note := range converted.Notes {
+		fmt.Fprintln(env.Stdout, "-", note)
+	}
+	next := "nxc plan"
+	if folder != "." {
+		next = "cd " + folder + " && nxc plan"
+	}
+	fmt.Fprintf(env.Stdout, "\nNow look at it, and run: %s\n", next)
+	return exitOK
+}
+
+// flakeCompositions asks Nix which compositions a flake has.
+func flakeCompositions(ctx context.Context, env *Env, folder string) ([]string, error) {
+	n, err := nix.New(nix.Options{CacheDir: xdg(env, "XDG_CACHE_HOME", ".cache"), Logger: logger(env)})
+	if err != nil {
+		return nil, fmt.Errorf("Nix is not here, and must say what the flake composes: %w", err)
+	}
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(absolute, "flake.nix")); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return n.Compositions(ctx, absolute)
+}
+
+// offeredFlavours lists the flavours for which a project of NixOSCompose can be
+// converted, the lightest first, as far as there are providers for them.
+func offeredFlavours(ctx context.Context, env *Env) []string {
+	p := newPlugins(env, xdg(env, "XDG_CACHE_HOME", ".cache"), logger(env))
+	var offered []string
+	for _, name := range p.Names() {
+		schema, diags := p.Schema(ctx, name)
+		if diags.HasErrors() {
+			continue // it is of no use now, and plan says why
+		}
+		offered = append(offered, describeProvider(name, "", schema).Flavours...)
+	}
+	known := []string{"docker", "vm-ramdisk", "vm", "g5k-image", "g5k-ramdisk", "g5k-nfs-store"}
+	return slices.DeleteFunc(known, func(flavour string) bool { return !slices.Contains(offered, flavour) })
+}
