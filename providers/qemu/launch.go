@@ -53,7 +53,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	}
 	dir := m.folderOf(kindMachine, have.ID)
 	if _, err := os.Stat(m.inProject(have.Kernel)); err != nil {
-		return sdk.AttributeError("kernel", "The kernel cannot be read", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
+		return unreadable("kernel", err)
 	}
 	initrd, err := assemble(dir, m.inProject(have.Initrd))
 	if err != nil {
@@ -90,6 +90,15 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	return m.closeSockets(have)
 }
 
+// unreadable is about a file that the machine boots from.
+func unreadable(attribute string, err error) error {
+	detail := err.Error() + "."
+	if strings.Contains(detail, "/nix/store/") {
+		detail += " Was it collected as garbage? nxc apply builds it again."
+	}
+	return sdk.AttributeError(attribute, fmt.Sprintf("The %s cannot be read", attribute), detail)
+}
+
 // closeSockets keeps others from a machine's sockets, which stand in a folder
 // that is closed to them, too.
 func (m machines) closeSockets(have *Machine) error {
@@ -110,7 +119,7 @@ func (m machines) closeSockets(have *Machine) error {
 func assemble(dir, base string) (string, error) {
 	from, err := os.Open(base)
 	if err != nil {
-		return "", sdk.AttributeError("initrd", "The initrd cannot be read", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
+		return "", unreadable("initrd", err)
 	}
 	defer from.Close()
 	path := filepath.Join(dir, initrdFile)

@@ -140,7 +140,7 @@ func (m machines) explainLaunch(have *Machine, err error) error {
 		remedy = diskRemedy(said)
 	case strings.Contains(said, "annot allocate memory"):
 		remedy = "\nGive it less memory, or end other programs."
-	case strings.Contains(said, "could not load kernel"):
+	case strings.Contains(said, "could not load kernel") || strings.Contains(said, "linux kernel too old"):
 		remedy = "\nIs kernel a Linux kernel for this processor?"
 	case strings.Contains(said, "kvm") || strings.Contains(said, "KVM"):
 		remedy = "\nSet accelerator = \"tcg\" to emulate it."
@@ -148,5 +148,9 @@ func (m machines) explainLaunch(have *Machine, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return sdk.Error(fmt.Sprintf("QEMU did not start %s", have.Name), fmt.Sprintf("%v. It said:\n%s%s", err, said, remedy))
+	detail := "It said:\n" + said + remedy
+	if said == "" {
+		detail = err.Error() + "."
+	}
+	return sdk.Error("QEMU did not start "+have.Name, detail)
 }
