@@ -34,7 +34,7 @@ func (p *Project) inPieces(ctx context.Context, running *provider, list []record
 			if slices.ContainsFunc(found, func(f plugins.Found) bool {
 				return f.Type == list[i].addr.Type && f.Attempt == list[i].Attempt
 			}) {
-				priors[i].Current, priors[i].Gone, priors[i].Tainted = priors[i].Recorded, "", true
+				priors[i].Current, priors[i].Tainted = priors[i].Recorded, true // and Gone, if the provider knows, says why
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -71,7 +72,7 @@ func (b *builder) item(c *Change, t *Type) *item {
 	}
 	if p.Tainted {
 		c.Tainted, c.CreateBeforeDestroy = true, false
-		c.Reasons = append(c.Reasons, Reason{Text: "it was only half made"})
+		c.Reasons = append(c.Reasons, Reason{Text: cmp.Or(p.Gone, "it was only half made")})
 	}
 	if p.Unwanted != "" {
 		c.Reasons = append(c.Reasons, Reason{Text: p.Unwanted})
