@@ -141,7 +141,7 @@ func machinesOutside(t *testing.T, dir, sockets string) []string {
 	for process := range running {
 		list = append(list, "process "+process)
 	}
-	files, _ := filepath.Glob(filepath.Join(sockets, "nxc-*", "*", "*"))
+	files, _ := filepath.Glob(filepath.Join(sockets, fmt.Sprintf("nxc-%d", os.Getuid()), "*", "*"))
 	for _, file := range files {
 		if id, _, _ := strings.Cut(filepath.Base(file), "."); !known[id] {
 			list = append(list, file)
