@@ -25,6 +25,7 @@ import (
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
+	"github.com/nixos-compose/nxc/state/statetest"
 )
 
 // inProcess are plugins without processes. It counts what could write.
@@ -172,8 +173,10 @@ func newFolder(t *testing.T) *folder {
 // open opens the project as a command does, with variables as NAME=VALUE.
 func (f *folder) open(t *testing.T, variables ...string) *Project {
 	t.Helper()
+	disk := &statetest.Prefixes{World: func() map[string]string { return fake.Attempts(f.outside) }}
 	o := Options{
-		Dir: f.dir, StateHome: f.home, CacheHome: filepath.Join(f.home, "cache"), RuntimeDir: filepath.Join(f.home, "run"),
+		Disk: disk,
+		Dir:  f.dir, StateHome: f.home, CacheHome: filepath.Join(f.home, "cache"), RuntimeDir: filepath.Join(f.home, "run"),
 		Command: "test", Version: "0.1.0", Plugins: f.plugins, Events: silent{},
 	}
 	for _, v := range variables {
@@ -183,7 +186,12 @@ func (f *folder) open(t *testing.T, variables ...string) *Project {
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	t.Cleanup(func() { p.Close(context.WithoutCancel(t.Context())) })
+	t.Cleanup(func() {
+		p.Close(context.WithoutCancel(t.Context()))
+		if err := disk.Check(); err != nil { // a kill at any record of it
+			t.Error(err)
+		}
+	})
 	return p
 }
 

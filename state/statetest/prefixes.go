@@ -44,6 +44,7 @@ type durable struct {
 	journal string            // name of the command's own; "": none yet
 	records []byte            // in it
 	broken  bool              // a record could not be written, so it has no end
+	outdone bool              // the state was written after that: it says more than the journal
 	others  map[string][]byte // journals of dead commands
 	running map[string]bool   // names of those of commands that run
 	tokens  map[string][]byte
@@ -96,6 +97,7 @@ func (p *Prefixes) Replace(path string, content []byte) error {
 	m := moment{before: p.now, world: p.world()}
 	err := p.under().Replace(path, content)
 	p.now.state, _ = os.ReadFile(path)
+	p.now.outdone = p.now.broken
 	p.now.tokens = readAll(filepath.Join(filepath.Dir(path), ".nxc", "token"))
 	m.after = p.now
 	p.moments = append(p.moments, m)
@@ -134,7 +136,7 @@ func (p *Prefixes) begin(folder, journal string) {
 			delete(p.now.others, name)
 		}
 	}
-	p.now.journal, p.now.records, p.now.broken = journal, nil, false
+	p.now.journal, p.now.records, p.now.broken, p.now.outdone = journal, nil, false, false
 	delete(p.now.others, journal+".tmp")
 }
 
@@ -301,8 +303,8 @@ func (x *scratch) lay(d *durable) error {
 // openOnes demands that the operations which are open are those that were
 // announced and of which no result is there.
 func (d *durable) openOnes(folder string, snap *state.Snapshot) error {
-	if len(d.records) == 0 || d.broken && len(snap.State.Open) == 0 {
-		return nil // what a journal without an end says is all in the state, which was written after it
+	if len(d.records) == 0 || d.outdone {
+		return nil // it does not fit the state any more: all that it names is looked for
 	}
 	j, err := state.ReadJournal(filepath.Join(folder, ".nxc", "journal", d.journal))
 	if err != nil {
