@@ -53,7 +53,7 @@ let
       boot = { initrd.kernelModules = [ ]; kernelModules = [ ]; kernelPackages = pkgs.linuxPackages; };
     };
   };
-  image = import %[2]s/providers/qemu/nix/image.nix { inherit lib pkgs roles; store = "ramdisk"; };
+  image = import %[2]s/providers/qemu/nix/image.nix { inherit lib pkgs roles; store = %[3]q; };
 in
 pkgs.linkFarm "light-image" [
   { name = "initrd"; path = "${image.initrd.drv}/initrd"; }
@@ -62,7 +62,10 @@ pkgs.linkFarm "light-image" [
 `
 
 // buildImage builds the light image once.
-var buildImage = sync.OnceValues(func() (string, error) {
+var buildImage = sync.OnceValues(func() (string, error) { return buildLight("ramdisk") })
+
+// buildLight builds the light image, whose machines find the store as said.
+func buildLight(store string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	index, err := standin.Ensure(ctx, standin.Options{}, nil)
@@ -74,7 +77,7 @@ var buildImage = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "nix-build", "--no-out-link", "--option", "substitute", "false",
-		"--option", "build-users-group", "", "-E", fmt.Sprintf(lightImage, index, root))
+		"--option", "build-users-group", "", "-E", fmt.Sprintf(lightImage, index, root, store))
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	output, err := cmd.Output()
@@ -82,7 +85,7 @@ var buildImage = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("nix-build: %w: %s", err, complaint.String())
 	}
 	return strings.TrimSpace(string(output)), nil
-})
+}
 
 // needMachines skips a test where machines cannot run.
 func needMachines(t *testing.T) string {

@@ -36,8 +36,10 @@ func createImage(ctx context.Context, path, base, format string, size int64) err
 	if size != 0 {
 		arguments = append(arguments, fmt.Sprint(size))
 	}
-	_, err := imageProgram(ctx, arguments...)
-	return err
+	if _, err := imageProgram(ctx, arguments...); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o600)
 }
 
 // growImage makes an image larger, which its machine sees at its next start.

@@ -65,12 +65,27 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 // Read looks whether the network is there, and whether its switch answers.
 func (n networks) Read(ctx context.Context, op sdk.Operation, have *Network) (bool, error) {
 	there, err := exists[Network](op, n.folderOf(kindNetwork, have.ID))
-	if err != nil || !there {
+	if err != nil {
 		return false, err
+	}
+	if !there {
+		return false, n.awaitEnd(ctx, have.ID)
 	}
 	_, err = n.askSwitch(ctx, have.ID, false)
 	have.Running = err == nil
 	return true, nil
+}
+
+// awaitEnd waits until a switch whose folder was removed has seen that, and
+// ended by itself.
+func (n networks) awaitEnd(ctx context.Context, id string) error {
+	for started := time.Now(); findProcess(switchProgram, id) != 0; {
+		if ctx.Err() != nil || time.Since(started) > 10*time.Second {
+			return sdk.Error("A switch goes on without its network", fmt.Sprintf("End it: kill %d. Its folder was removed.", findProcess(switchProgram, id)))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
 }
 
 // Update starts a switch that was ended.

@@ -19,6 +19,8 @@ let
     '';
     # The store is the host's own.
     "9p" = ''
+      grep -qw 9p /proc/filesystems ||
+        fail "this kernel does not know 9p, by which the host's store is shared; take another kernel, or the flavour vm-ramdisk"
       mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=262144 nxc-store "$ro" ||
         fail "cannot mount the host's store by 9p"
     '';
