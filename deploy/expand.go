@@ -162,6 +162,9 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 	if err != nil {
 		return nil, fail(fmt.Sprintf("Composition %s does not evaluate for flavour %s", d.Name.Composition, d.Name.Flavour), err)
 	}
+	if eval.Nixpkgs.Revision == "" {
+		eval.Nixpkgs.Revision = pinned.Revision // an archive of a commit does not know it
+	}
 	for _, w := range eval.Warnings {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "From the composition", Detail: w})
 	}

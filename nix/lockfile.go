@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,16 +33,14 @@ type lockedSource struct {
 	URL     string `json:"url"`
 	Path    string `json:"path"`
 	Dir     string `json:"dir"`
+	Ref     string `json:"ref"` // of what was asked for
+	ID      string `json:"id"`  // in the registry of flakes
 	Rev     string `json:"rev"`
 	NarHash string `json:"narHash"`
 }
 
 // nixpkgsFromLock returns what a flake.lock pins as one of its inputs.
-func nixpkgsFromLock(path, input string) (Nixpkgs, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Nixpkgs{}, fmt.Errorf("nixpkgs: %w", err)
-	}
+func nixpkgsFromLock(path string, text []byte, input string) (Nixpkgs, error) {
 	var lock lockFile
 	if err := json.Unmarshal(text, &lock); err != nil {
 		return Nixpkgs{}, fmt.Errorf("%s is not a flake.lock: %w", path, err)

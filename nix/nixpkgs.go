@@ -41,6 +41,7 @@ func (p Nixpkgs) String() string {
 //	embedded              the stand-in that nxc brings
 //	./flake.lock          the input "nixpkgs" that a lock file pins
 //	./flake.lock#stable   another input of the same file
+//	./npins/sources.json  what npins or niv pin as "nixpkgs", or as #NAME
 //	./nixpkgs             a folder that holds nixpkgs
 //	<nixpkgs>             whatever NIX_PATH says, with a warning
 //
@@ -53,8 +54,8 @@ func ResolveNixpkgs(spec, dir string) (Nixpkgs, error) {
 		return Nixpkgs{Embedded: true}, nil
 	case strings.HasPrefix(spec, "<") && strings.HasSuffix(spec, ">"):
 		return nixpkgsFromSearchPath(spec, os.Environ())
-	case strings.Contains(spec, "://"):
-		return Nixpkgs{}, fmt.Errorf("nixpkgs = %q is not pinned: lock it in a flake.lock and name that file", spec)
+	case strings.Contains(spec, "://"), isFlakeReference(spec):
+		return Nixpkgs{}, fmt.Errorf("nixpkgs = %q is not pinned: run `nxc lock %s' and say nixpkgs = \"./nixpkgs.lock\"", spec, spec)
 	}
 	path, input, _ := strings.Cut(spec, "#")
 	if !filepath.IsAbs(path) {
@@ -65,9 +66,19 @@ func ResolveNixpkgs(spec, dir string) (Nixpkgs, error) {
 		return Nixpkgs{}, fmt.Errorf("nixpkgs = %q: %w", spec, err)
 	}
 	if !info.IsDir() {
-		return nixpkgsFromLock(path, cmp.Or(input, "nixpkgs"))
+		return nixpkgsFromFile(path, cmp.Or(input, "nixpkgs"))
 	}
 	return nixpkgsFromFolder(path)
+}
+
+// isFlakeReference reports whether a text is what one types for a flake.
+func isFlakeReference(spec string) bool {
+	for _, scheme := range []string{"github:", "gitlab:", "sourcehut:", "flake:"} {
+		if strings.HasPrefix(spec, scheme) {
+			return true
+		}
+	}
+	return false
 }
 
 // nixpkgsFromFolder takes a folder that holds nixpkgs. One in the Nix store

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"os"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,24 @@ const testLock = `{
   }
 }`
 
+var testSources = map[string]string{
+	"npins.json": `{
+  "version": 5,
+  "pins": {
+    "nixpkgs": {"type": "Channel", "name": "nixos-25.11", "url": "https://releases.nixos.org/nixos/x/nixexprs.tar.xz", "hash": "0abc"},
+    "library": {"type": "Git", "repository": {"type": "Git", "url": "https://example.org/l.git"}, "url": null, "revision": "fed", "hash": "0def"},
+    "unhashed": {"type": "Git", "url": "https://example.org/u.tar.gz"}
+  }
+}`,
+	"niv.json": `{
+  "nixpkgs": {
+    "owner": "NixOS", "repo": "nixpkgs", "rev": "a1b2", "sha256": "1xyz", "type": "tarball",
+    "url": "https://github.com/NixOS/nixpkgs/archive/a1b2.tar.gz"
+  }
+}`,
+	"package.json": `{"name": "x"}`,
+}
+
 func TestResolveNixpkgs(t *testing.T) {
 	dir := project(t, map[string]string{
 		"flake.lock":                testLock,
@@ -38,6 +57,11 @@ func TestResolveNixpkgs(t *testing.T) {
 		"none/flake.lock":           `{"version": 7, "root": "root", "nodes": {"root": {}}}`,
 	})
 	nixpkgs := filepath.Join(dir, "nixpkgs")
+	for name, text := range testSources {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cases := map[string]struct {
 		spec string
 		want Nixpkgs
@@ -64,6 +88,14 @@ func TestResolveNixpkgs(t *testing.T) {
 		"lock's dir":   {spec: "./old", err: "holds no nixpkgs, but a lock file: say"},
 		"no nixpkgs":   {spec: "./empty", err: "it has no folder nixos"},
 		"nothing":      {spec: "./missing", err: "no such file"},
+		"npins":        {spec: "./npins.json", want: Nixpkgs{Revision: "", Hash: "0abc", URL: "https://releases.nixos.org/nixos/x/nixexprs.tar.xz"}},
+		"npins git":    {spec: "./npins.json#library", want: Nixpkgs{Revision: "fed", Hash: "0def", URL: "git+https://example.org/l.git"}},
+		"npins none":   {spec: "./npins.json#other", err: "has no source other; it has library, nixpkgs, unhashed"},
+		"npins hash":   {spec: "./npins.json#unhashed", err: "source unhashed names no hash"},
+		"niv":          {spec: "./niv.json", want: Nixpkgs{Revision: "a1b2", Hash: "1xyz", URL: "https://github.com/NixOS/nixpkgs/archive/a1b2.tar.gz"}},
+		"niv none":     {spec: "./niv.json#stable", err: "has no source stable; it has nixpkgs"},
+		"other JSON":   {spec: "./package.json", err: "is not a flake.lock, nor the sources.json of npins or niv"},
+		"flake's name": {spec: "github:NixOS/nixpkgs/nixos-25.11", err: "run `nxc lock github:NixOS/nixpkgs/nixos-25.11'"},
 		"empty":        {spec: "", err: "nixpkgs is empty"},
 		"url":          {spec: "https://example.org/x.tar.gz", err: "is not pinned"},
 	}
