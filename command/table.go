@@ -42,6 +42,7 @@ func commands(env *Env) map[string]*command {
 		"test":                   testCommand(env),
 		"driver":                 driverCommand(env),
 		"link":                   linkCommand(env),
+		"lock":                   lockCommand(env),
 		"providers":              providersCommand(env),
 		"version":                versionCommand(env),
 		"plugin":                 pluginCommand(env),
