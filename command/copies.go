@@ -189,6 +189,13 @@ func (t *transport) copyAll(ctx context.Context, list []copying) (diags hcl.Diag
 	return diags
 }
 
+// oneDone counts a node that is done with.
+func (t *transport) oneDone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done++
+}
+
 // show tells how far it is until the returned function is called.
 func (t *transport) show() (stop func()) {
 	done := make(chan struct{})

@@ -39,6 +39,7 @@ func commands(env *Env) map[string]*command {
 		"ssh-proxy":              sshProxyCommand(env),
 		"inventory":              inventoryCommand(env),
 		"cp":                     cpCommand(env),
+		"collect":                collectCommand(env),
 		"test":                   testCommand(env),
 		"driver":                 driverCommand(env),
 		"link":                   linkCommand(env),

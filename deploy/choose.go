@@ -29,6 +29,9 @@ type ChosenNode struct {
 	*RunningNode                 // nil when the node does not exist
 	Label        string          // its name; with its deployment's where nodes of several are chosen
 	Missing      hcl.Diagnostics // why it cannot be reached
+
+	deployment addr.Deployment
+	name       string
 }
 
 // chosen is a node by name.
@@ -48,7 +51,7 @@ func (p *Project) ChooseNodes(ctx context.Context, c Choice) ([]ChosenNode, hcl.
 	several := slices.ContainsFunc(found, func(f chosen) bool { return f.deployment != found[0].deployment })
 	list := make([]ChosenNode, len(found))
 	for i, f := range found {
-		list[i].Label = f.node.Name
+		list[i].Label, list[i].name, list[i].deployment = f.node.Name, f.node.Name, f.deployment
 		if several {
 			list[i].Label = f.deployment.String() + "/" + f.node.Name
 		}
