@@ -167,8 +167,9 @@ func (b *sandbox) faulty(s *step) error {
 		hard, cancel = context.WithTimeout(hard, patience+60*time.Millisecond)
 		defer cancel()
 	}
-	disk := &statetest.Failing{Fault: s.disk, Kill: c.plugins.kill}
-	c.disk = &statetest.Prefixes{Under: disk, World: b.world}
+	failing := &statetest.Failing{Fault: s.disk, Kill: c.plugins.kill}
+	prefixes := &statetest.Prefixes{Under: failing, World: b.world}
+	c.disk = prefixes
 	_, _ = c.run(ctx, hard, s.command) // it may fail in every way
 	emergencies, _ := filepath.Glob(b.stateFile() + ".emergency-*")
 	for _, path := range emergencies { // a killed command writes none, and the journal must do without
@@ -176,12 +177,13 @@ func (b *sandbox) faulty(s *step) error {
 			return err
 		}
 	}
-	return c.disk.Check()
+	return prefixes.Check()
 }
 
 // well runs a command without faults, which must succeed.
 func (b *sandbox) well(command string) error {
-	c := &session{sandbox: b, plugins: &inProcess{}, disk: &statetest.Prefixes{World: b.world}, parallelism: 4}
+	prefixes := &statetest.Prefixes{World: b.world}
+	c := &session{sandbox: b, plugins: &inProcess{}, disk: prefixes, parallelism: 4}
 	changes, diags := c.run(context.Background(), context.Background(), command)
 	if diags.HasErrors() {
 		return fmt.Errorf("%s without faults: %w", command, diags)
@@ -189,7 +191,7 @@ func (b *sandbox) well(command string) error {
 	if command == "plan" && changes != "" {
 		return fmt.Errorf("the plan after the apply is not empty: %s", changes)
 	}
-	return c.disk.Check()
+	return prefixes.Check()
 }
 
 func (b *sandbox) world() map[string]string { return fake.Attempts(b.root) }
@@ -230,7 +232,7 @@ func (b *sandbox) compare() error {
 type session struct {
 	*sandbox
 	plugins     *inProcess
-	disk        *statetest.Prefixes
+	disk        state.Disk
 	parallelism int
 }
 

@@ -1,0 +1,98 @@
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nixos-compose/nxc/state"
+)
+
+// timed is a disk that adds up how long a command waits for its journal.
+type timed struct {
+	state.RealDisk
+	journal atomic.Int64
+}
+
+func (d *timed) Append(journal *os.File, records []byte) error {
+	began := time.Now()
+	defer func() { d.journal.Add(int64(time.Since(began))) }()
+	return d.RealDisk.Append(journal, records)
+}
+
+// BenchmarkApply creates n things. What that costs a resource should not grow
+// with n, nor its part of the state's size, also when each depends on the last.
+// A thing that is made in no time shows the worst that the journal's share can
+// be; one that takes as long as a container, what a user has of it.
+func BenchmarkApply(b *testing.B) {
+	for _, shape := range []struct {
+		name, configuration string
+		sizes               []int
+	}{
+		{"independent", "resource \"fake_thing\" \"t\" {\n  count = %d\n  name  = \"n${count.index}\"\n}\n", []int{100, 1000, 10000}},
+		{"chain", "", []int{100, 1000, 5000}},
+		{"200ms", "resource \"fake_thing\" \"t\" {\n  count = %d\n  name  = \"n${count.index}\"\n  delay = \"200ms\"\n}\n", []int{100, 300}},
+	} {
+		for _, n := range shape.sizes {
+			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {
+				text := chain(n)
+				if shape.configuration != "" {
+					text = fmt.Sprintf(shape.configuration, n)
+				}
+				var spent, journal time.Duration
+				var size int64
+				for b.Loop() {
+					box := newBench(b, text)
+					disk := &timed{}
+					began := time.Now()
+					box.must(b, disk, "apply")
+					spent += time.Since(began)
+					journal += time.Duration(disk.journal.Load())
+					info, err := os.Stat(box.stateFile())
+					if err != nil {
+						b.Fatal(err)
+					}
+					size = info.Size()
+				}
+				b.ReportMetric(float64(spent.Microseconds())/float64(b.N*n), "µs/resource")
+				b.ReportMetric(100*float64(journal)/float64(spent), "%journal")
+				b.ReportMetric(float64(size)/float64(n), "B/resource")
+			})
+		}
+	}
+}
+
+// chain is n things, each of which says the last one's id.
+func chain(n int) string {
+	var text []byte
+	for i := range n {
+		content := `""`
+		if i > 0 {
+			content = fmt.Sprintf("fake_thing.t%d.id", i-1)
+		}
+		text = fmt.Appendf(text, "resource \"fake_thing\" \"t%d\" {\n  name    = \"n%d\"\n  content = %s\n}\n", i, i, content)
+	}
+	return string(text)
+}
+
+func newBench(b *testing.B, configuration string) *sandbox {
+	b.Helper()
+	dir := b.TempDir()
+	box := &sandbox{dir: dir, root: filepath.Join(dir, ".nxc", "fake")}
+	if err := box.write(configuration, ""); err != nil {
+		b.Fatal(err)
+	}
+	return box
+}
+
+func (b *sandbox) must(t *testing.B, disk state.Disk, command string) {
+	t.Helper()
+	c := &session{sandbox: b, plugins: &inProcess{}, disk: disk, parallelism: 10}
+	if _, diags := c.run(context.Background(), context.Background(), command); diags.HasErrors() {
+		t.Fatal(diags)
+	}
+}
