@@ -28,6 +28,7 @@ type projectFlags struct {
 	json        bool
 	verbose     bool
 	all         bool // without -flavour: everything that exists
+	restore     bool // put a state file that is gone back
 	plugins     *installed
 }
 
@@ -76,8 +77,8 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs,
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
-		RuntimeDir:  runtimeDir(env),
-		LockTimeout: f.lockTimeout, Disk: env.Disk, Command: name, Version: Version(),
+		RuntimeDir: runtimeDir(env),
+		Restore:    f.restore, LockTimeout: f.lockTimeout, Disk: env.Disk, Command: name, Version: Version(),
 		Plugins: f.plugins,
 		Standin: func(ctx context.Context, progress func(string)) (string, error) {
 			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)

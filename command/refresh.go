@@ -31,13 +31,15 @@ writes it into the state. Plan shows this, and apply and destroy do it by
 themselves; state recover does it alone. What is half made stays, marked, until
 the next apply or destroy.
 
+A state file that is gone is put back first, as nxc last wrote it.
+
 Example:
   nxc state recover`,
 	})
 }
 
 func rereadCommand(env *Env, name string, all bool, c *command) *command {
-	var f projectFlags
+	f := projectFlags{restore: !all}
 	c.flags = f.register
 	c.run = func(ctx context.Context, args []string) int {
 		if status, bad := noArguments(env, name, args); bad {

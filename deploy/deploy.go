@@ -44,6 +44,7 @@ type Options struct {
 	CacheHome  string // $XDG_CACHE_HOME/nxc
 	RuntimeDir string // short, for sockets
 
+	Restore     bool // put a state file that is gone back
 	LockTimeout time.Duration
 	Disk        state.Disk // what the state is written through; nil: the real one
 	Command     string     // for locks and open marks: "apply"
@@ -77,6 +78,7 @@ type Project struct {
 	providers *providers
 	types     *types
 	nix       *nix.Nix // found at the first need
+	restored  string   // a line that says that the state file was put back
 	snapshot  *state.Snapshot
 	recorded  *state.State        // the snapshot's; the session's once an apply runs
 	edits     []edit              // what moved, removed and import blocks ask for

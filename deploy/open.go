@@ -43,6 +43,12 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	if err != nil {
 		return nil, append(diags, stateDiagnostic(err))
 	}
+	restored := ""
+	if o.Restore {
+		if restored, err = store.Restore(ctx); err != nil {
+			return nil, append(diags, stateDiagnostic(err))
+		}
+	}
 	snapshot, err := store.Load(ctx)
 	if err != nil {
 		return nil, append(diags, stateDiagnostic(err))
@@ -54,7 +60,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	if more.HasErrors() {
 		return nil, diags
 	}
-	p := &Project{o: o, Config: cfg, Selection: selection, Store: store, snapshot: snapshot, recorded: recorded}
+	p := &Project{o: o, Config: cfg, Selection: selection, Store: store, restored: restored, snapshot: snapshot, recorded: recorded}
 	p.types = &types{p: p}
 	p.providers = newProviders(o.Plugins, p.folders)
 	return p, diags

@@ -34,6 +34,9 @@ func (p *Project) Refresh(ctx context.Context, all bool) (*Reread, hcl.Diagnosti
 		return nil, diags
 	}
 	out := &Reread{Notices: notices}
+	if p.restored != "" {
+		out.Notices = append(out.Notices, p.restored)
+	}
 	e := p.evaluatorOf(nil)
 	found, more := p.recover(ctx, e)
 	diags = append(diags, more...)

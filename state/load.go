@@ -25,7 +25,8 @@ type Snapshot struct {
 
 // Load reads the state, and puts into it what dead commands did, as far as
 // their journals fit. Nothing is locked and nothing written: what it finds may
-// change the next moment, and Begin looks again.
+// change the next moment, and Begin looks again. A file that is gone although
+// it had something to say comes back as *LostError.
 func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -36,6 +37,11 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	}
 	snap := &Snapshot{State: file.Clone(), Found: found, file: file, bytes: s.bytesOf(file)}
 	if !found {
+		if lost, err := s.findLost(); err != nil {
+			return nil, err
+		} else if lost != nil && !exists(s.path) {
+			return nil, lost.err(s.path)
+		}
 		snap.Ownership = Ownership{Kind: Unowned}
 		return snap, nil
 	}

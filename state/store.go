@@ -236,6 +236,7 @@ func (s *Store) write(state *State) error {
 	if err := s.options.Disk.Replace(s.path, data); err != nil {
 		return err
 	}
+	s.keepCopy(state.Lineage, data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bytes, s.state = data, state
