@@ -35,6 +35,9 @@ func RuntimeParent(xdg, temporary string) string {
 func MakeRuntimeFolder(folder string) error {
 	for _, one := range []string{filepath.Dir(folder), folder} {
 		if err := privateFolder(one); err != nil {
+			if errors.Is(err, syscall.ENOSPC) {
+				err = fmt.Errorf("%w; make room, or set TMPDIR to a folder that has some", err)
+			}
 			return fmt.Errorf("cannot make a folder for sockets: %w", err)
 		}
 	}

@@ -67,18 +67,23 @@ func (d disks) Read(_ context.Context, op sdk.Operation, have *Disk) (bool, erro
 }
 
 // Plan grows a disk where it is, and makes another where it is to shrink: what
-// lies behind the new end would be cut off.
-func (d disks) Plan(_ context.Context, _ sdk.Operation, prior *Disk, p *sdk.Planned[Disk]) error {
-	if prior == nil || p.Unknown("size") || prior.Size == p.Value.Size {
+// lies behind the new end would be cut off. Of a new disk it says what is wrong
+// with its base.
+func (d disks) Plan(ctx context.Context, _ sdk.Operation, prior *Disk, p *sdk.Planned[Disk]) error {
+	if p.Unknown("size") {
 		return nil
 	}
-	had, err := diskSize(prior.Size)
+	size, err := diskSize(p.Value.Size)
 	if err != nil {
 		return err
 	}
-	if want, err := diskSize(p.Value.Size); err != nil {
-		return err
-	} else if want < had {
+	if prior == nil {
+		if p.Unknown("base") || p.Unknown("base_format") {
+			return nil
+		}
+		return checkImage(ctx, d.inProject(p.Value.Base), p.Value.BaseFormat, size)
+	}
+	if had, err := diskSize(prior.Size); err != nil || size < had {
 		p.Replace("size", "a disk cannot shrink")
 	}
 	return nil

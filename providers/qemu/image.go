@@ -11,25 +11,33 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
+// checkImage finds what keeps an image from being made.
+func checkImage(ctx context.Context, base, format string, size int64) error {
+	if base == "" {
+		if size == 0 {
+			return sdk.AttributeError("size", "The disk has no size", "Give a size, or a base that has one.")
+		}
+		return nil
+	}
+	if _, err := os.Stat(base); err != nil {
+		return sdk.AttributeError("base", "The base of a disk is missing", err.Error()+".")
+	}
+	below, err := imageSize(ctx, base, format)
+	if err == nil && size != 0 && size < below {
+		return sdk.AttributeError("size", "The disk is smaller than its base",
+			fmt.Sprintf("%s has %s, so the disk would be cut off. Leave the size out, or give more.", base, inMegabytes(below)))
+	}
+	return err
+}
+
 // createImage makes a qcow2 file, empty or on top of another. A size of 0 is
 // the base's.
 func createImage(ctx context.Context, path, base, format string, size int64) error {
+	if err := checkImage(ctx, base, format, size); err != nil {
+		return err
+	}
 	arguments := []string{"create", "-q", "-f", "qcow2"}
-	switch {
-	case base == "" && size == 0:
-		return sdk.AttributeError("size", "The disk has no size", "Give a size, or a base that has one.")
-	case base != "":
-		if _, err := os.Stat(base); err != nil {
-			return sdk.AttributeError("base", "The base of a disk is missing", err.Error()+".")
-		}
-		below, err := imageSize(ctx, base, format)
-		if err != nil {
-			return err
-		}
-		if size != 0 && size < below {
-			return sdk.AttributeError("size", "The disk is smaller than its base",
-				fmt.Sprintf("%s has %s, so the disk would be cut off. Leave the size out, or give more.", base, inMegabytes(below)))
-		}
+	if base != "" {
 		arguments = append(arguments, "-b", base, "-F", format)
 	}
 	arguments = append(arguments, path)

@@ -114,8 +114,8 @@ func TestFullMachine(t *testing.T) {
 
 func (f *full) inside() {
 	for script, want := range map[string]string{
-		"cat /sys/class/dmi/id/product_serial":                       "of-the-test\n",
-		"nproc":                                                      "2\n",
+		"cat /sys/class/dmi/id/product_serial": "of-the-test\n",
+		"nproc":                                "2\n",
 		"ip -4 -o addr show eth1 | grep -o '10.98.0.5/28'":           "10.98.0.5/28\n",
 		"cat /sys/block/vda/size /sys/block/vdb/ro":                  "131072\n1\n",
 		"head -c 4 /dev/vdb; head -c 4 /dev/vdc":                     "basebase",
