@@ -178,6 +178,24 @@ func (w *Container) observeNetworks(seen *container.InspectResponse) {
 	w.Connections = kept
 }
 
+// identifyNetworks gives the networks of a container their identifiers, where
+// the engine is Podman, which tells their names in place of them.
+func (c containers) identifyNetworks(ctx context.Context, seen *container.InspectResponse) error {
+	if !c.isPodman() || seen.NetworkSettings == nil || len(seen.NetworkSettings.Networks) == 0 {
+		return nil
+	}
+	list, err := c.networksNow(ctx)
+	if err != nil {
+		return err
+	}
+	for _, one := range list {
+		if e := seen.NetworkSettings.Networks[one.Name]; e != nil {
+			e.NetworkID = one.ID
+		}
+	}
+	return nil
+}
+
 // endpointOf is a container's place in the network of a name or an identifier;
 // nil when it is not in it.
 func endpointOf(endpoints map[string]*network.EndpointSettings, wanted string) *network.EndpointSettings {

@@ -196,7 +196,7 @@ func (c containers) seek(ctx context.Context, op sdk.Operation, have *Container)
 	if seen.Container.State == nil || seen.Container.Config == nil {
 		return nil, fmt.Errorf("read container %s: the engine's answer lacks its state", have.ContainerName)
 	}
-	return &seen.Container, nil
+	return &seen.Container, c.identifyNetworks(ctx, &seen.Container)
 }
 
 // observe takes over what the engine, whose host has so much memory, says of

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,11 +59,35 @@ func (e *engine) configure(ctx context.Context, c Config, folders plugins.Folder
 	if err := e.observe(ctx); err != nil {
 		return plugins.Location{}, err
 	}
-	id := e.info.ID
-	if id == "" { // engines of other makes have none
-		id = "name:" + e.info.Name
+	return plugins.Location{Kind: "docker-engine", ID: e.identity(), Label: "engine " + e.info.Name}, nil
+}
+
+// runsSystems refuses engines whose containers cannot run a systemd.
+func (e *engine) runsSystems() error {
+	if e.info.CgroupDriver != "none" {
+		return nil
 	}
-	return plugins.Location{Kind: "docker-engine", ID: id, Label: "engine " + e.info.Name}, nil
+	return sdk.Error("This Docker engine cannot run systems",
+		fmt.Sprintf("The engine %s (from %s) runs without root on a host with control groups of version %s, of which it gives its containers none; a node's systemd needs some. Use an engine that runs as root, or a host with version 2, where a user has them from systemd. Single containers (docker_container) work.",
+			e.info.Name, e.endpoint.source, e.info.CgroupVersion))
+}
+
+// identity is what tells the engine from all others. Docker keeps one; other
+// makes have none, and Podman draws another at every question, so theirs is the
+// host's name and where they keep their data.
+func (e *engine) identity() string {
+	switch {
+	case e.isPodman():
+		return "podman:" + e.info.Name + ":" + e.info.DockerRootDir
+	case e.info.ID == "":
+		return "name:" + e.info.Name
+	}
+	return e.info.ID
+}
+
+// isPodman reports whether the engine is Podman behind Docker's API.
+func (e *engine) isPodman() bool {
+	return slices.ContainsFunc(e.version.Components, func(c system.ComponentVersion) bool { return strings.HasPrefix(c.Name, "Podman") })
 }
 
 // connect makes the client and asks the engine who it is.

@@ -73,6 +73,9 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 			return fmt.Errorf("read what the flavour's Nix half returned: %w", err)
 		}
 	}
+	if err := e.runsSystems(); err != nil {
+		return err
+	}
 	nodes, err := nodesOf(r.Roles)
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ func (c containers) start(ctx context.Context, op sdk.Operation, have *Container
 	if err != nil {
 		return fmt.Errorf("read container %s: %w", have.ContainerName, err)
 	}
+	if err := c.identifyNetworks(ctx, &seen.Container); err != nil {
+		return err
+	}
 	have.observe(&seen.Container, c.info.MemTotal)
 	if !have.Running {
 		return c.withLog(ctx, have, sdk.Error(fmt.Sprintf("%s ended at once", have.Name),

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,6 +26,7 @@ const storeFolder = "/nix/store"
 
 // chooseStore says how nodes get the store. It asks the engine for nothing.
 func (e *engine) chooseStore(wish, image string) (string, error) {
+	asked := wish == storeBind
 	switch wish {
 	case "", storeAuto:
 		wish = storeBind
@@ -39,6 +41,9 @@ func (e *engine) chooseStore(wish, image string) (string, error) {
 	case wish == storeBind && e.client != nil && !e.endpoint.local():
 		return "", sdk.AttributeError("store", "The Docker engine is on another machine",
 			fmt.Sprintf("%s says %s. An engine there has no store of this machine that it could mount. Set store = \"image\", or leave it out.", e.endpoint.source, e.endpoint.host))
+	case wish == storeBind && e.client != nil && asked && e.lacksStore():
+		return "", sdk.AttributeError("store", "The Docker engine does not see this machine's store",
+			fmt.Sprintf("The engine %s (from %s) has a file system of its own, without the %s that would be mounted. Set store = \"image\", or leave it out.", e.info.Name, e.endpoint.source, storeFolder))
 	case wish == storeImage && image != "":
 		return "", sdk.AttributeError("image", "An image cannot be given as well",
 			"With store = \"image\" the nodes' image is made of their systems. Leave image out, or set store = \"bind\".")
@@ -72,20 +77,34 @@ func sameArchitecture(name string) bool { return goArchitecture(name) == runtime
 // process, the engine's name for its host has to do; Docker Desktop and engines
 // in containers have one of their own.
 func (e *engine) seesStore() bool {
+	same, err := e.compareStore()
+	return same || os.IsPermission(err) && e.sameHost()
+}
+
+// lacksStore proves the contrary.
+func (e *engine) lacksStore() bool {
+	same, err := e.compareStore()
+	return !same && (err == nil || os.IsNotExist(err))
+}
+
+func (e *engine) compareStore() (same bool, err error) {
 	path, ok := strings.CutPrefix(e.endpoint.host, "unix://")
 	if !ok {
-		return false
+		return false, errors.ErrUnsupported
 	}
 	pid, err := listener(path)
-	if err != nil || pid == 0 { // of another process namespace
-		return false
+	if err != nil {
+		return false, err
+	}
+	if pid == 0 { // of another process namespace
+		return false, errors.ErrUnsupported
 	}
 	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", pid, storeFolder))
 	if err != nil {
-		return os.IsPermission(err) && e.sameHost()
+		return false, err
 	}
 	ours, err := os.Stat(storeFolder)
-	return err == nil && os.SameFile(ours, theirs)
+	return err == nil && os.SameFile(ours, theirs), err
 }
 
 // listener is the process that listens on a socket, 0 when it is not to be seen.
