@@ -71,6 +71,11 @@ func setup(e *testscript.Env) error {
 	if err := os.Symlink(filepath.Join(programs, "nxc"), nxc); err != nil {
 		return err
 	}
+	repo, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	e.Setenv("REPO", repo)
 	e.Setenv("NXC_ONLY", only)
 	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
 	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))

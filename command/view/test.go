@@ -301,8 +301,9 @@ func (s *openStep) label() string {
 
 func firstLine(text string) string {
 	text = strings.TrimSpace(text)
-	if first, _, more := strings.Cut(text, "\n"); more {
-		return first + " …"
+	first, _, more := strings.Cut(text, "\n")
+	if more {
+		first += " …"
 	}
-	return text
+	return cut(first, 200)
 }

@@ -23,6 +23,8 @@
   testScript = ''
     server.wait_for_unit("nginx.service")
     client1.wait_for_unit("multi-user.target")
-    assert "hello" in client1.succeed("curl -sSf http://server/")
+
+    with subtest("a client sees the page"):
+        assert "hello" in client1.succeed("curl -sSf http://server/")
   '';
 }

@@ -69,6 +69,7 @@ class ConsoleMethods:
 
     def dump_tty_contents(self, tty: str) -> None:
         """Write what a virtual terminal shows to the machine's journal."""
+        self.get_tty_text(tty)
         self.execute(f"fold -w 80 /dev/vcs{tty} | systemd-cat")
 
     def wait_until_tty_matches(self, tty: str, regexp: str, timeout: float = 900) -> None:

@@ -94,11 +94,11 @@ class TextReport(Report):
 
     def begin(self, step: Step) -> None:
         text = f"subtest: {step.text}" if step.kind == "subtest" else step.text
-        self._say(text, step.node, "1;32")
+        self._say(_short(text), step.node, "1;32")
 
     def end(self, step: Step, elapsed: float, failed: Optional[BaseException]) -> None:
         word = "failed" if failed is not None else "finished"
-        self._say(f"({word}: {step.text}, in {elapsed:.2f} seconds)", step.node, "2")
+        self._say(f"({word}: {_short(step.text)}, in {elapsed:.2f} seconds)", step.node, "2")
 
     def line(self, level: str, text: str, node: str = "") -> None:
         self._say(text, node, {"error": "31", "warning": "33"}.get(level, ""))
@@ -108,6 +108,10 @@ class TextReport(Report):
         self._complaints[node] = done.stderr
         if done.stderr and not repeated:
             self._say(done.stderr.decode(errors="replace").rstrip("\n"), node, "2")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 1000 else text[:1000] + "…"
 
 
 def _colors(out: Any) -> bool:
