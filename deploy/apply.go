@@ -39,6 +39,9 @@ func (a *Applied) Several() bool {
 // touched; every step is recorded before and after it is made.
 func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (*Applied, hcl.Diagnostics) {
 	if !planned.HasChanges() && !p.recordsDiffer(planned) {
+		if err := p.Store.TakeBack(p.snapshot.Ownership, p.snapshot.State.Lineage); err != nil {
+			return nil, hcl.Diagnostics{stateDiagnostic(err)}
+		}
 		for _, d := range planned.Deployments {
 			p.keepFiles(p.recorded.Deployment(d.Name), d)
 		}
