@@ -140,6 +140,7 @@ ensure_docker() {
 	fi
 	engine_answers && return 0
 	if [ -n "${DOCKER_HOST:-}" ]; then
+		have docker || echo "there is no program docker to ask it with" >"$tmp/docker"
 		die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(tail -n 1 "$tmp/docker" 2>/dev/null)" \
 			"Start that engine, or unset DOCKER_HOST to use the local one."
 	fi
