@@ -27,7 +27,8 @@ func findProcess(words ...string) int {
 	return 0
 }
 
-// names reports whether a process that lives has all words as arguments.
+// names reports whether a process of this user that lives has all words as
+// arguments.
 func names(pid int, words ...string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || len(line) == 0 { // gone, or a zombie
@@ -39,15 +40,37 @@ func names(pid int, words ...string) bool {
 			return false
 		}
 	}
-	return true
+	return own(pid)
+}
+
+// own reports whether a process is this user's: anybody can give one any
+// arguments.
+func own(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	_, ids, _ := bytes.Cut(status, []byte("\nUid:"))
+	fields := bytes.Fields(ids)
+	return len(fields) > 0 && string(fields[0]) == strconv.Itoa(os.Getuid())
 }
 
 // kill ends a process that names the words, and waits until it is gone.
 func kill(ctx context.Context, pid int, words ...string) error {
-	if pid == 0 || !names(pid, words...) {
+	if pid == 0 {
 		return nil
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	// This holds the process itself, so that the number cannot become another's
+	// between the look and the signal.
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return fmt.Errorf("end process %d: %w", pid, err)
+	}
+	defer process.Release()
+	if !names(pid, words...) {
+		return nil
+	}
+	if err := process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("end process %d: %w", pid, err)
 	}
 	for names(pid, words...) {
