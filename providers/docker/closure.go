@@ -181,12 +181,13 @@ type closureImage struct {
 	reference    string
 	architecture string
 	labels       map[string]string
+	known        []string // hashes of the first layers, which the engine has and is not sent
 }
 
 // size is about how much write will write.
 func (c *closureImage) size() int64 {
 	var sum int64
-	for _, l := range c.layers {
+	for _, l := range c.layers[len(c.known):] {
 		sum += l.size
 	}
 	return sum
@@ -199,6 +200,10 @@ func (c *closureImage) write(out io.Writer) error {
 	for i := range c.layers {
 		l := &c.layers[i]
 		name := fmt.Sprintf("layer-%d.tar", i)
+		if i < len(c.known) {
+			names, sums = append(names, name), append(sums, c.known[i])
+			continue
+		}
 		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: l.size}); err != nil {
 			return err
 		}

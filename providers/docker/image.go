@@ -55,8 +55,7 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 		return err
 	}
 	defer content.Close()
-	repository := strings.ToLower(strings.TrimSuffix(outsideName(op, want.Name), "-"+shortAttempt(op)))
-	reference := "nxc/" + repository + ":" + shortAttempt(op)
+	reference := referenceOf(op, want)
 	answer, err := i.client.ImageImport(through, client.ImageImportSource{Source: content, SourceName: "-"}, reference,
 		client.ImageImportOptions{Message: "made by nxc", Changes: labelChanges(labels)})
 	if err != nil {
@@ -161,9 +160,14 @@ func (i images) Read(ctx context.Context, op sdk.Operation, have *Image) (bool, 
 	return true, nil
 }
 
-// observe takes over what the engine says of the image.
+// observe takes over what the engine says of the image. One whose name was
+// taken from it has none.
 func (w *Image) observe(seen image.Summary) {
 	w.ID = seen.ID
+	if slices.Contains(seen.RepoTags, w.Reference) {
+		return
+	}
+	w.Reference = ""
 	for _, tag := range seen.RepoTags {
 		if strings.HasPrefix(tag, "nxc/") {
 			w.Reference = tag

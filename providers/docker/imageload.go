@@ -23,6 +23,15 @@ func systemsReference(op sdk.Operation, want *Image) string {
 	return "nxc/" + repository + "-" + op.UUID[:min(8, len(op.UUID))] + ":" + hex.EncodeToString(sum[:6])
 }
 
+// referenceOf is the name that an image gets in the engine.
+func referenceOf(op sdk.Operation, want *Image) string {
+	if len(want.Systems) > 0 {
+		return systemsReference(op, want)
+	}
+	repository := strings.ToLower(strings.TrimSuffix(outsideName(op, want.Name), "-"+shortAttempt(op)))
+	return "nxc/" + repository + ":" + shortAttempt(op)
+}
+
 // Plan says the name of an image of systems, which containers refer to. Another
 // set of systems is loaded beside the old image, which goes when no container
 // uses it any more.
@@ -31,6 +40,9 @@ func (i images) Plan(_ context.Context, op sdk.Operation, prior *Image, p *sdk.P
 		return nil
 	}
 	v := &p.Value
+	if prior != nil && prior.Reference == "" { // its name was taken from it outside nxc
+		p.SetUnknown("reference")
+	}
 	if prior != nil && (len(prior.Systems) == 0) != (len(v.Systems) == 0) {
 		p.Replace("systems", "it is made in another way")
 		return nil
@@ -54,12 +66,26 @@ func (i images) Plan(_ context.Context, op sdk.Operation, prior *Image, p *sdk.P
 func (i images) Update(ctx context.Context, op sdk.Operation, have Image, want *Image) error {
 	if len(want.Systems) == 0 || slices.Equal(have.Systems, want.Systems) {
 		want.ID, want.Reference = have.ID, have.Reference
+		if have.Reference == "" {
+			return i.nameAgain(ctx, op, want)
+		}
 		return nil
 	}
 	if err := i.load(ctx, op, want); err != nil {
 		return err
 	}
 	i.removeOthers(ctx, op, want.ID)
+	return nil
+}
+
+// nameAgain gives an image its name back that was taken from it outside nxc.
+func (i images) nameAgain(ctx context.Context, op sdk.Operation, want *Image) error {
+	op.Phase("naming the image again")
+	reference := referenceOf(op, want)
+	if _, err := i.client.ImageTag(ctx, client.ImageTagOptions{Source: want.ID, Target: reference}); err != nil {
+		return fmt.Errorf("name image %s again: %w", reference, err)
+	}
+	want.Reference = reference
 	return nil
 }
 
@@ -79,14 +105,15 @@ func (i images) load(ctx context.Context, op sdk.Operation, want *Image) error {
 		return err
 	}
 	image := closureImage{layers: layers, reference: systemsReference(op, want), architecture: goArchitecture(i.info.Architecture), labels: labels}
-	content, pack := io.Pipe()
-	go func() { pack.CloseWithError(image.write(pack)) }()
-	defer content.Close()
-	sent := &reported{in: content, ctx: ctx, op: op, total: image.size()}
-	answer, err := i.client.ImageLoad(context.WithoutCancel(ctx), sent)
-	if err == nil {
-		err = lastError(answer)
-		answer.Close()
+	op.Phase("comparing with the layers that the engine has")
+	if image.known, err = i.known(ctx, layers); err != nil {
+		return fmt.Errorf("ask the engine for its layers: %w", err)
+	}
+	err = i.send(ctx, op, &image)
+	if err != nil && len(image.known) > 0 && ctx.Err() == nil {
+		// The layers went meanwhile, or this engine wants to be sent all.
+		image.known = nil
+		err = i.send(ctx, op, &image)
 	}
 	if err != nil {
 		return i.explainLoad(image.reference, err)
@@ -97,6 +124,20 @@ func (i images) load(ctx context.Context, op sdk.Operation, want *Image) error {
 	}
 	want.ID, want.Reference = seen.ID, image.reference
 	return nil
+}
+
+// send streams an image to the engine.
+func (i images) send(ctx context.Context, op sdk.Operation, image *closureImage) error {
+	content, pack := io.Pipe()
+	go func() { pack.CloseWithError(image.write(pack)) }()
+	defer content.Close()
+	sent := &reported{in: content, ctx: ctx, op: op, total: image.size()}
+	answer, err := i.client.ImageLoad(context.WithoutCancel(ctx), sent)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	return lastError(answer)
 }
 
 func (i images) explainLoad(reference string, err error) error {

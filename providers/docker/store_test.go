@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,19 @@ func TestSystemsImage(t *testing.T) {
 	if exists, err := i.Read(ctx, op, &have); !exists || err != nil || cmp.Diff(want, have) != "" {
 		t.Errorf("read: %v, error %v\n%s", exists, err, cmp.Diff(want, have))
 	}
+	// The layer that both have is not sent again.
+	layers, err := layersOf(paths)
+	d.must(err)
+	known, err := i.known(ctx, layers)
+	d.must(err)
+	less := closureImage{layers: layers, reference: "nxc/test-known-" + d.uuid + ":1", architecture: goArchitecture(i.info.Architecture), known: known}
+	if len(layers) != 2 || len(known) != 1 || less.size() > ownLayer {
+		t.Errorf("of %d layers the engine has %v", len(layers), known)
+	}
+	d.must(i.send(ctx, op, &less))
+	_, err = i.client.ImageRemove(ctx, less.reference, client.ImageRemoveOptions{PruneChildren: true})
+	d.must(err)
+
 	next := want
 	next.Systems = paths
 	d.must(i.Update(ctx, op, want, &next))
@@ -173,8 +187,8 @@ func storePaths(t *testing.T) []string {
 		t.Skip("no Nix here")
 	}
 	var paths []string
-	for _, name := range []string{"nxc-test-one", "nxc-test-two"} {
-		cmd := exec.Command(program, "--add", tree(t, name, 100))
+	for name, size := range map[string]int{"nxc-test-one": 2 * ownLayer, "nxc-test-two": 100} {
+		cmd := exec.Command(program, "--add", tree(t, name, size))
 		cmd.Env = append(os.Environ(), "NIX_CONFIG=build-users-group =")
 		out, err := cmd.Output()
 		if err != nil {
@@ -182,5 +196,6 @@ func storePaths(t *testing.T) []string {
 		}
 		paths = append(paths, strings.TrimSpace(string(out)))
 	}
+	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(filepath.Base(a)[32:], filepath.Base(b)[32:]) })
 	return paths
 }

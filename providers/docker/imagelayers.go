@@ -1,0 +1,54 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/moby/moby/client"
+)
+
+// hash is the layer's name for the engine, of its bytes as they would be sent.
+func (l *layer) hash() (string, error) {
+	sum := sha256.New()
+	if err := l.write(sum, fileContent); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// known returns the hashes of the first layers that the engine has already, in
+// any image that nxc made. An engine knows a layer by what lies below it, so
+// the layers after the first other one count as new.
+func (i images) known(ctx context.Context, layers []layer) ([]string, error) {
+	list, err := i.client.ImageList(ctx, client.ImageListOptions{All: true,
+		Filters: make(client.Filters).Add("label", labelType+"=docker_image")})
+	if err != nil {
+		return nil, err
+	}
+	var stacks [][]string
+	for _, one := range list.Items {
+		seen, err := i.client.ImageInspect(ctx, one.ID)
+		if err == nil && len(seen.RootFS.Layers) > 0 { // else it went meanwhile
+			stacks = append(stacks, seen.RootFS.Layers)
+		}
+	}
+	var sums []string
+	for n := range layers {
+		stacks = slices.DeleteFunc(stacks, func(s []string) bool { return len(s) <= n })
+		if len(stacks) == 0 {
+			break
+		}
+		sum, err := layers[n].hash()
+		if err != nil {
+			return nil, err
+		}
+		stacks = slices.DeleteFunc(stacks, func(s []string) bool { return s[n] != sum })
+		if len(stacks) == 0 {
+			break
+		}
+		sums = append(sums, sum)
+	}
+	return sums, nil
+}
