@@ -19,6 +19,7 @@ import (
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/nix"
+	"github.com/nixos-compose/nxc/nix/standin"
 	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/plan/apply"
 	"github.com/nixos-compose/nxc/plugins/sdk/sdktest/fake"
@@ -76,13 +77,13 @@ func (tr *trial) play() error {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
-	if err := b.well("destroy"); err != nil {
+	if err := b.well("destroy", ""); err != nil {
 		return err
 	}
 	if err := b.compare(); err != nil {
 		return fmt.Errorf("after the destroy, %w", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(b.root, "things", "*")); len(left) > 0 {
+	if left := fake.Objects(b.root); len(left) > 0 {
 		return fmt.Errorf("the destroy left %v", left)
 	}
 	if s, _, err := state.Read(b.stateFile()); err != nil || s.Len() > 0 || len(s.Open) > 0 {
@@ -116,11 +117,15 @@ func (b *sandbox) play(s *step) error {
 	if !s.heal {
 		return nil
 	}
-	if err := b.well("apply"); err != nil {
-		return err
-	}
-	if err := b.well("plan"); err != nil {
-		return err
+	for _, command := range []string{"apply", "plan"} {
+		if err := b.well(command, ""); err != nil {
+			return err
+		}
+		for _, flavour := range s.nodesOn {
+			if err := b.well(command, flavour); err != nil {
+				return err
+			}
+		}
 	}
 	return b.compare()
 }
@@ -145,13 +150,14 @@ func (b *sandbox) write(configuration, faults string) error {
 	if err := os.WriteFile(filepath.Join(b.root, fake.FaultsFile), []byte(faults), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.dir, "main.nxc.hcl"), []byte(configuration), 0o644)
+	return errors.Join(os.WriteFile(filepath.Join(b.dir, "composition.nix"), []byte(composition), 0o644),
+		os.WriteFile(filepath.Join(b.dir, "main.nxc.hcl"), []byte(configuration), 0o644))
 }
 
 // faulty runs a step's command, which may fail, and checks what a kill at any
 // moment of it would have left.
 func (b *sandbox) faulty(s *step) error {
-	c := &session{sandbox: b, plugins: &inProcess{}, parallelism: 4}
+	c := &session{sandbox: b, plugins: &inProcess{}, flavour: s.only, parallelism: 4}
 	if s.serial {
 		c.parallelism = 1
 	}
@@ -180,13 +186,14 @@ func (b *sandbox) faulty(s *step) error {
 	return prefixes.Check()
 }
 
-// well runs a command without faults, which must succeed.
-func (b *sandbox) well(command string) error {
+// well runs a command without faults, about a flavour or the default, which
+// must succeed.
+func (b *sandbox) well(command, flavour string) error {
 	prefixes := &statetest.Prefixes{World: b.world}
-	c := &session{sandbox: b, plugins: &inProcess{}, disk: prefixes, parallelism: 4}
+	c := &session{sandbox: b, plugins: &inProcess{}, disk: prefixes, flavour: flavour, parallelism: 4}
 	changes, diags := c.run(context.Background(), context.Background(), command)
 	if diags.HasErrors() {
-		return fmt.Errorf("%s without faults: %w", command, diags)
+		return fmt.Errorf("%s %s without faults: %w", command, flavour, diags)
 	}
 	if command == "plan" && changes != "" {
 		return fmt.Errorf("the plan after the apply is not empty: %s", changes)
@@ -233,14 +240,19 @@ type session struct {
 	*sandbox
 	plugins     *inProcess
 	disk        state.Disk
+	flavour     string
 	parallelism int
 }
 
 // run does what the command of that name does. It returns what a plan says.
 func (c *session) run(ctx, hard context.Context, command string) (string, hcl.Diagnostics) {
+	var flavours []string
+	if c.flavour != "" {
+		flavours = []string{"w::" + c.flavour}
+	}
 	p, diags := deploy.Open(ctx, deploy.Options{
 		Dir: c.dir, StateHome: filepath.Join(c.dir, ".home"), CacheHome: filepath.Join(c.dir, ".cache"), RuntimeDir: filepath.Join(c.dir, ".run"),
-		All: command == "destroy", Command: command, Version: "0.1.0", Plugins: c.plugins, Events: quiet{}, Disk: c.disk,
+		All: command == "destroy", Flavours: flavours, Command: command, Version: "0.1.0", Plugins: c.plugins, Events: quiet{}, Disk: c.disk, Standin: embedded,
 	}, func(map[string]*hcl.File) {})
 	if diags.HasErrors() {
 		return "", diags
@@ -288,3 +300,12 @@ func (quiet) Skipped(*plan.Change, addr.Instance)                 {}
 func (quiet) Step(string)                                         {}
 func (quiet) Nix(addr.Deployment, nix.Event)                      {}
 func (quiet) Warn(hcl.Diagnostics)                                {}
+
+// embedded is nxc's own small nixpkgs, where users have it too.
+func embedded(ctx context.Context, progress func(string)) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "nxc", "standin")}, progress)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,11 @@ var update = flag.Bool("update", false, "rewrite the scripts in testdata/script 
 // script writes a trial as a session with the real programs.
 func (tr *trial) script(about string) string {
 	var text, files strings.Builder
-	fmt.Fprintf(&text, "# %s\nmkdir .nxc/plugins\nsymlink .nxc/plugins/nxc-provider-fake -> $FAKE\n", about)
+	fmt.Fprintf(&text, "# %s\n", about)
+	if slices.ContainsFunc(tr.steps, func(s step) bool { return s.nodes > 0 }) {
+		fmt.Fprint(&text, "[!nix] skip 'Nix is not installed'\n")
+	}
+	fmt.Fprint(&text, "mkdir .nxc/plugins\nsymlink .nxc/plugins/nxc-provider-fake -> $FAKE\n")
 	for i := range tr.steps {
 		s := &tr.steps[i]
 		fmt.Fprintf(&text, "\n# Step %d.\n", i+1)
@@ -45,17 +50,25 @@ func (tr *trial) script(about string) string {
 			fmt.Fprintf(&files, "-- %d-well.hcl --\n%s", i+1, s.configuration(false))
 		}
 		if s.heal {
-			fmt.Fprint(&text, "exec nxc apply -auto-approve\nexec nxc plan -detailed-exitcode\nexec nxc state verify\n"+
-				"exec sh -c 'test $(nxc state list | grep -vc ^data) = $(ls .nxc/fake/things | grep -c mark$)'\n")
+			for _, command := range []string{"nxc apply -auto-approve", "nxc plan -detailed-exitcode"} {
+				fmt.Fprintf(&text, "exec %s\n", command)
+				for _, flavour := range s.nodesOn {
+					fmt.Fprintf(&text, "exec %s -flavour w::%s\n", command, flavour)
+				}
+			}
+			fmt.Fprint(&text, "exec nxc state verify\nexec sh -c 'test $(nxc state list | grep -vc ^data) = $(ls -d .nxc/fake/*/* | grep -c mark$)'\n")
 		}
 	}
-	fmt.Fprint(&text, "\nexec nxc destroy -auto-approve\nexec sh -c '! ls .nxc/fake/things | grep .'\n\n")
-	return text.String() + "-- .nxc/fake/things/.gitkeep --\n" + strings.TrimRight(files.String(), "\n") + "\n"
+	fmt.Fprint(&text, "\nexec nxc destroy -auto-approve\nexec sh -c '! ls -d .nxc/fake/*/* | grep .'\n\n")
+	return text.String() + "-- .nxc/fake/things/.gitkeep --\n-- composition.nix --\n" + composition + strings.TrimRight(files.String(), "\n") + "\n"
 }
 
 // run is a step's command, whatever its exit status.
 func (s *step) run() string {
 	command := "nxc " + s.command
+	if s.only != "" && !strings.HasPrefix(s.command, "state") {
+		command += " -flavour w::" + s.only
+	}
 	switch s.command {
 	case "apply", "destroy":
 		command += " -auto-approve"
@@ -101,8 +114,13 @@ var aBadDay = trial{steps: []step{
 		disk:  statetest.Fault{Step: statetest.Append, N: 6, How: statetest.Killed},
 	},
 	{
-		command: "apply", heal: true,
+		command: "apply", heal: true, nodes: 2, nodesOn: []string{"a", "b"}, only: "b",
 		things: []thing{{label: "u0", was: "t0", name: "n0y", content: "q"}},
+		disk:   statetest.Fault{Step: statetest.Append, N: 5, How: statetest.Kill},
+	},
+	{
+		command: "apply", heal: true, nodes: 1, nodesOn: []string{"b"},
+		things: []thing{{label: "u0", was: "t0", name: "n0z", content: "q"}},
 		faults: []fake.Fault{{Verb: "delete", Name: "*", When: fake.After, How: fake.Hang}},
 	},
 }}

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -18,7 +19,10 @@ type trial struct{ steps []step }
 
 type step struct {
 	things  []thing
-	drift   []drift // before the command, by somebody else
+	nodes   int      // of a composition, when there is one
+	nodesOn []string // its flavours
+	only    string   // the flavour that the command is about; "" is the default and the things
+	drift   []drift  // before the command, by somebody else
 	command string
 	faults  []fake.Fault
 	disk    statetest.Fault // the zero one is none
@@ -60,9 +64,15 @@ var drifts = []string{"changed", "gone"}
 
 func drawTrial(t *rapid.T) trial {
 	var tr trial
+	_, noNix := exec.LookPath("nix-instantiate")
 	labels := map[int][]string{} // that each thing has had
 	for n := range rapid.IntRange(1, 4).Draw(t, "steps") {
 		s := step{things: drawThings(t, labels)}
+		if noNix == nil && rapid.IntRange(0, 3).Draw(t, "composition") == 3 {
+			s.nodes = rapid.IntRange(1, 3).Draw(t, "nodes")
+			s.nodesOn = rapid.SampledFrom([][]string{{"a"}, {"b"}, {"a", "b"}}).Draw(t, "flavours")
+			s.only = rapid.SampledFrom(append([]string{""}, s.nodesOn...)).Draw(t, "only")
+		}
 		var names []string
 		for i := range s.things {
 			names = append(names, s.things[i].names()...)
@@ -143,6 +153,9 @@ func drawFault(t *rapid.T, names []string) fake.Fault {
 	return f
 }
 
+// composition is that of all steps.
+const composition = "{ ... }: { roles.n = { ... }: { }; }\n"
+
 // hangs reports whether the command has to be interrupted to come to an end.
 func (s *step) hangs() bool {
 	return slices.ContainsFunc(s.faults, func(f fake.Fault) bool { return f.How == fake.Hang })
@@ -167,6 +180,13 @@ func (s *step) configuration(faulty bool) string {
 	var b strings.Builder
 	for i := range s.things {
 		s.things[i].write(&b, s.things, deadline)
+	}
+	if s.nodes > 0 {
+		fmt.Fprintf(&b, "composition \"w\" {\n  source  = \"./composition.nix\"\n  nixpkgs = \"embedded\"\n  roles   = { n = %d }\n", s.nodes)
+		for _, f := range s.nodesOn {
+			fmt.Fprintf(&b, "  flavour %q {\n    type    = \"fake\"\n    default = %t\n  }\n", f, f == s.nodesOn[0])
+		}
+		fmt.Fprint(&b, "}\n\n")
 	}
 	return b.String()
 }
