@@ -2,6 +2,8 @@ package qemu
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -44,7 +46,6 @@ func TestDoesNotBoot(t *testing.T) {
 	image := needMachines(t)
 	t.Parallel()
 	h := newHost(t)
-	h.patience.silence = 4 * time.Second // an emulated kernel that boots speaks more often
 	h.patience.stop = time.Second
 	network := newNetwork(t, h, strings.Repeat("6", 32))
 	folder := t.TempDir()
@@ -71,10 +72,10 @@ func TestDoesNotBoot(t *testing.T) {
 	}{
 		"no kernel":    {kernel: folder + "/nothing", want: []string{"kernel cannot be read", "nothing"}},
 		"no initrd":    {initrd: folder + "/nothing", want: []string{"initrd cannot be read", "nothing"}},
-		"not a kernel": {kernel: file("text", []byte("no kernel at all\n")), want: []string{"QEMU did not start", "text"}},
+		"not a kernel": {kernel: file("text", []byte("no kernel at all\n")), want: []string{"QEMU did not start", "Is kernel a Linux kernel"}},
 		"wrong initrd": {initrd: file("zeros", make([]byte, 4096)), want: []string{"not syncing", "last lines of its console", "Unable to mount root"}},
 		"no context":   {want: []string{"holds no context", "last lines of its console"}},
-		"hangs":        {initrd: file("hangs", first.Bytes()), want: []string{"said nothing for", "waiting for the kernel", "waiting for the network", "ssh: ", "last lines of its console"}},
+		"hangs":        {initrd: file("hangs", first.Bytes()), want: []string{"enough of it", "waiting for the kernel", "waiting for the network", "ssh: ", "last lines of its console"}},
 	}
 	var all sync.WaitGroup
 	var at int
@@ -93,7 +94,12 @@ func TestDoesNotBoot(t *testing.T) {
 		}
 		all.Go(func() {
 			m := machines{h}
-			err := m.Create(t.Context(), op, node)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if name == "hangs" {
+				go waitFor(ctx, filepath.Join(h.folderOf(kindMachine, idOf(op)), serialFile), "phase network", func() { cancel(errors.New("enough of it")) })
+			}
+			err := m.Create(ctx, op, node)
 			for _, want := range c.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("%s: the error lacks %q: %v", name, want, err)
@@ -114,6 +120,18 @@ func TestDoesNotBoot(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// waitFor does something as soon as a file has a text.
+func waitFor(ctx context.Context, file, text string, do func()) {
+	for ctx.Err() == nil {
+		if content, _ := os.ReadFile(file); strings.Contains(string(content), text) {
+			time.Sleep(time.Second) // who waits for the machine sees it as well
+			do()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // lookStatic is a static busybox of this machine.
