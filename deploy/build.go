@@ -30,6 +30,7 @@ type BuiltOutput struct {
 	Kind string // "system" or "artifact"
 	Name string // of the role or artifact
 	Path string
+	Drv  string // the derivation that it is built from
 }
 
 // Build realises what the planned deployments consist of and writes the files
@@ -99,11 +100,11 @@ func outputsOf(d *Deployment) []BuiltOutput {
 	var list []BuiltOutput
 	for _, role := range sortedKeys(d.Evaluation.Roles) {
 		if slices.ContainsFunc(d.Nodes, func(n Node) bool { return n.Role == role }) {
-			list = append(list, BuiltOutput{"system", role, d.Evaluation.Roles[role].System.Path})
+			list = append(list, BuiltOutput{"system", role, d.Evaluation.Roles[role].System.Path, d.Evaluation.Roles[role].System.Drv})
 		}
 	}
 	for _, name := range sortedKeys(d.Evaluation.Artifacts) {
-		list = append(list, BuiltOutput{"artifact", name, d.Evaluation.Artifacts[name].Path})
+		list = append(list, BuiltOutput{"artifact", name, d.Evaluation.Artifacts[name].Path, d.Evaluation.Artifacts[name].Drv})
 	}
 	return list
 }

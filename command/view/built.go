@@ -8,11 +8,12 @@ import (
 
 // builtJSON is a deployment that was built, or would be.
 type builtJSON struct {
-	Deployment string            `json:"deployment"`
-	Systems    map[string]string `json:"systems"`
-	Artifacts  map[string]string `json:"artifacts"`
-	Files      []string          `json:"files"`
-	DryRun     bool              `json:"dry_run"`
+	Deployment  string            `json:"deployment"`
+	Systems     map[string]string `json:"systems"`
+	Artifacts   map[string]string `json:"artifacts"`
+	Derivations map[string]string `json:"derivations"` // by what is built from them
+	Files       []string          `json:"files"`
+	DryRun      bool              `json:"dry_run"`
 }
 
 // Built shows what was built, or would be.
@@ -42,11 +43,17 @@ func (h *Human) Built(list []deploy.Built, dry bool) {
 // Built prints one line a deployment.
 func (j *JSON) Built(list []deploy.Built, dry bool) {
 	for _, b := range list {
-		out := &builtJSON{Deployment: b.Deployment.String(), Systems: map[string]string{}, Artifacts: map[string]string{}, Files: b.Files, DryRun: dry}
+		out := &builtJSON{
+			Deployment: b.Deployment.String(), Files: b.Files, DryRun: dry,
+			Systems: map[string]string{}, Artifacts: map[string]string{}, Derivations: map[string]string{},
+		}
 		if out.Files == nil {
 			out.Files = []string{}
 		}
 		for _, o := range b.Outputs {
+			if o.Drv != "" {
+				out.Derivations[o.Path] = o.Drv
+			}
 			if o.Kind == "system" {
 				out.Systems[o.Name] = o.Path
 			} else {
