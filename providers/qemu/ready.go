@@ -143,7 +143,10 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			return m.notReady(have, b, "It said: "+reason)
 		}
 		if b.phase() == "waiting for ssh" || time.Since(started) > unannounced {
-			if last = m.tryToken(ctx, op, have, token); last == nil {
+			trying, done := whileNamed(ctx, process, "-uuid", have.UUID)
+			last = m.tryToken(trying, op, have, token)
+			done()
+			if last == nil {
 				return nil
 			}
 			var d plugins.Diagnostics
@@ -169,6 +172,22 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
+}
+
+// whileNamed is a context that ends with a process.
+func whileNamed(ctx context.Context, process int, words ...string) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		for names(process, words...) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(250 * time.Millisecond):
+			}
+		}
+		cancel(errors.New("its process ended"))
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // endPanicked ends a machine whose kernel gave up: it would do nothing for
@@ -199,7 +218,7 @@ func (m machines) explainEnd(have *Machine) string {
 // tryToken asks the machine for its boot token: one that was started earlier,
 // or another's, does not have it.
 func (m machines) tryToken(ctx context.Context, op sdk.Operation, have *Machine, token string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("no answer in 20 s"))
+	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTime, fmt.Errorf("no answer in %s", handshakeTime))
 	defer cancel()
 	c, err := m.connect(ctx, op, have)
 	if err != nil {

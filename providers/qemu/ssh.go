@@ -53,9 +53,14 @@ func (m machines) connect(ctx context.Context, op sdk.Operation, have *Machine) 
 	return handshake(ctx, conn, config)
 }
 
-// handshake gives ssh a limited time: a machine that dies says nothing.
+// handshakeTime is limited, because a machine that dies says nothing. It is
+// long, because emulated machines that share few processors take a quarter of
+// a minute to agree on a key, and one that is cut short begins again.
+const handshakeTime = time.Minute
+
+// handshake opens an ssh connection over a connection.
 func handshake(ctx context.Context, conn net.Conn, config *ssh.ClientConfig) (*ssh.Client, error) {
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(handshakeTime))
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	c, channels, requests, err := ssh.NewClientConn(conn, "node", config)
