@@ -52,6 +52,7 @@ type Options struct {
 	Results   string        // an existing folder for logs and what the script keeps
 	Timeout   time.Duration // of the whole script; 0: none
 	WaitLimit time.Duration // of each wait; 0: what the script says
+	Grace     time.Duration // to clean up after being told to stop; 0: five seconds
 	Events    func(Event)   // called by one at a time
 
 	Relay    func(port int) []string // a program that connects its input and output with a port of its node

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// grace is how long a script may take to clean up after it was told to stop.
+// grace is how long Python may take to end.
 const grace = 5 * time.Second
 
 // process is a running Python.
@@ -71,13 +71,6 @@ func eachLine(r io.Reader, print func(string)) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
-	}
-}
-
-// interrupt asks the script, and what it started, to end.
-func (p *process) interrupt() {
-	if p.own {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
 	}
 }
 

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,18 @@ type session struct {
 
 	forwards []func() // end what leads ports to nodes
 
-	telling sync.Mutex // one event at a time
+	telling sync.Mutex    // one event at a time
+	ready   chan struct{} // closed when the script runs
+}
+
+func newSession(o *Options) *session {
+	return &session{o: o, calls: map[int]context.CancelFunc{}, began: time.Now(), ready: make(chan struct{})}
 }
 
 // Run runs a script on its nodes, until it ends, the time is over or ctx ends.
 // The error is ours or Python's; a script that fails is a result.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	s := &session{o: &o, calls: map[int]context.CancelFunc{}, began: time.Now()}
+	s := newSession(&o)
 	p, err := start(&o, false, func(line string) { s.tell(Event{Kind: "output", Text: line}) })
 	if err != nil {
 		return nil, err
@@ -49,51 +55,28 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, fmt.Errorf("tell Python the script: %w", errors.Join(err, p.end(0)))
 	}
 
-	var reason, kind string
-	timer := time.NewTimer(o.Timeout)
-	if o.Timeout <= 0 {
-		timer.Stop()
-	}
-	watched := make(chan struct{})
 	over := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-over:
-			return
-		case <-ctx.Done():
-			reason, kind = "interrupted", Interrupted
-		case <-timer.C:
-			reason, kind = fmt.Sprintf("the test did not end within %s", o.Timeout), TimedOut
-		}
-		_ = p.send(map[string]string{"stop": reason})
-		p.interrupt()
-		select {
-		case <-over:
-		case <-time.After(grace):
-			_ = p.cmd.Process.Kill()
-		}
-	}()
+	watched := make(chan stopped, 1)
+	go func() { watched <- s.watch(ctx, over) }()
 	last, err := s.serve(working)
 	close(over)
-	<-watched
-	timer.Stop()
+	stop := <-watched
 	finish()
 	ended := p.end(grace)
 	result := &Result{Elapsed: time.Since(s.began)}
 	switch {
 	case last != nil:
 		result.Failure = last.Failure
-	case kind != "":
-		result.Failure = &Failure{Message: reason + ", and did not stop by itself", Steps: s.open()}
+	case stop.kind != "":
+		result.Failure = &Failure{Message: stop.reason + ", and did not stop by itself", Steps: s.open()}
 	default:
 		return nil, fmt.Errorf("Python ended before the script did: %w", errors.Join(err, ended))
 	}
-	if result.Failure == nil && kind == Interrupted {
-		result.Failure = &Failure{Message: reason}
+	if result.Failure == nil && stop.kind == Interrupted {
+		result.Failure = &Failure{Message: stop.reason}
 	}
-	if f := result.Failure; f != nil && (f.Kind == Interrupted || f.Kind == "") && kind != "" {
-		f.Kind = kind
+	if f := result.Failure; f != nil && (f.Kind == Interrupted || f.Kind == "") && stop.kind != "" {
+		f.Kind = stop.kind
 	}
 	if result.Failure != nil && result.Failure.Kind != Interrupted {
 		// Its own time: that of the test may be over.
@@ -104,9 +87,49 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, nil
 }
 
+// stopped is why a script was told to end; nothing when it was not.
+type stopped struct{ kind, reason string }
+
+// watch ends the script when its time is over or ctx ends. The time counts
+// from when the script runs: until then Python does not know what Ctrl-C is.
+func (s *session) watch(ctx context.Context, over <-chan struct{}) stopped {
+	select {
+	case <-over:
+		return stopped{}
+	case <-s.ready:
+	case <-time.After(startLimit):
+		_ = s.p.cmd.Process.Kill()
+		return stopped{Machine, fmt.Sprintf("Python did not start within %s", startLimit)}
+	}
+	timer := time.NewTimer(s.o.Timeout)
+	defer timer.Stop()
+	if s.o.Timeout <= 0 {
+		timer.Stop()
+	}
+	var why stopped
+	select {
+	case <-over:
+		return stopped{}
+	case <-ctx.Done():
+		why = stopped{Interrupted, "interrupted"}
+	case <-timer.C:
+		why = stopped{TimedOut, fmt.Sprintf("the test did not end within %s", s.o.Timeout)}
+	}
+	_ = s.p.send(map[string]string{"stop": why.reason})
+	select {
+	case <-over:
+	case <-time.After(cmp.Or(s.o.Grace, grace)):
+		_ = s.p.cmd.Process.Kill()
+	}
+	return why
+}
+
+// startLimit is how long Python may take until the script runs.
+const startLimit = time.Minute
+
 // Interact gives the user a session at the terminal, and returns when it ends.
 func Interact(ctx context.Context, o Options) error {
-	s := &session{o: &o, calls: map[int]context.CancelFunc{}, began: time.Now()}
+	s := newSession(&o)
 	p, err := start(&o, true, nil)
 	if err != nil {
 		return err
@@ -188,6 +211,9 @@ func (s *session) tell(e Event) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	switch e.Kind {
+	case "ready":
+		close(s.ready)
+		return
 	case "begin":
 		s.steps = append(s.steps, e)
 	case "end":

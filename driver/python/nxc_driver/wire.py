@@ -60,8 +60,8 @@ class Wire:
                 os._exit(1)  # nxc died: nobody is left to tell
             if "stop" in message:
                 self.stopped = message["stop"]
-                self.on_stop(self.stopped)
                 self.give_up(self.stopped)
+                self.on_stop(self.stopped)
                 continue
             with self._guard:
                 call = self._pending.pop(message["id"], None)
@@ -224,12 +224,18 @@ def main(descriptor: int) -> int:
     assert script is not None
     report = WireReport(wire)
     driver = Driver(backend, report, job["out"], job.get("wait_limit"), lambda: None)
-    wire.on_stop = driver.patience.stop
+    main_thread = threading.main_thread().ident
+
+    def tell(reason: str) -> None:
+        driver.patience.stop(reason)
+        signal.pthread_kill(main_thread, signal.SIGINT)  # wherever it is
 
     def stop(*_: Any) -> None:
         raise Interrupted(wire.stopped or "interrupted")
 
+    wire.on_stop = tell
     signal.signal(signal.SIGINT, stop)
+    wire.send({"event": {"kind": "ready"}})  # from here on the script's time counts
     failure = execute(driver, script, report)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout.flush()
