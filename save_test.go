@@ -21,27 +21,42 @@ func TestSaveFails(t *testing.T) {
 		t.Skip("mounting a small file system needs root")
 	}
 	tests := map[string]struct {
-		spoil, mend func(t *testing.T, dir string)
+		spoil func(t *testing.T, dir string)
+		mend  func(t *testing.T, dir, said string)
+		tmp   string // $TMPDIR, below dir
 	}{
 		"disk full": {
 			func(t *testing.T, dir string) { fill(t, filepath.Join(dir, "ballast")) },
-			func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "ballast")) },
+			func(_ *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, "ballast")) }, "",
 		},
 		"read-only": {
 			func(t *testing.T, dir string) { remount(t, dir, syscall.MS_RDONLY) },
-			func(t *testing.T, dir string) { remount(t, dir, 0) },
+			func(t *testing.T, dir, _ string) { remount(t, dir, 0) }, "",
 		},
 		"file removed": {
 			func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "nxc.state.json")) },
-			func(t *testing.T, dir string) {
-				found, _ := filepath.Glob(filepath.Join(dir, "nxc.state.json.emergency-*"))
-				if len(found) != 1 {
-					t.Fatalf("emergency files: %v", found)
+			func(t *testing.T, dir, _ string) { emergency(t, dir) }, "",
+		},
+		"file changed": {
+			func(t *testing.T, dir string) { change(t, filepath.Join(dir, "nxc.state.json")) },
+			func(t *testing.T, dir, _ string) { emergency(t, dir) }, "",
+		},
+		"nowhere to write": { // the whole state is printed
+			func(t *testing.T, dir string) { fill(t, filepath.Join(dir, "ballast")) },
+			func(t *testing.T, dir, said string) {
+				os.Remove(filepath.Join(dir, "ballast"))
+				from, to := strings.Index(said, "\n{\n"), strings.Index(said, "\n}\n")
+				if from < 0 || to < from {
+					t.Fatalf("no state was printed:\n%s", said)
 				}
-				if err := os.Rename(found[0], filepath.Join(dir, "nxc.state.json")); err != nil {
+				printed, err := state.Decode("what was printed", []byte(said[from+1:to+3]))
+				if err != nil || printed.Verify() != nil || printed.Len() == 0 {
+					t.Fatalf("what was printed: %v, %v, %d resources", err, printed.Verify(), printed.Len())
+				}
+				if err := os.WriteFile(filepath.Join(dir, "nxc.state.json"), []byte(said[from+1:to+3]), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			},
+			}, "tmp",
 		},
 	}
 	for name, test := range tests {
@@ -55,27 +70,34 @@ func TestSaveFails(t *testing.T) {
 			outside := t.TempDir()
 			w.nxc, _ = exec.LookPath("nxc")
 			w.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(w.dir, ".home"), "NO_COLOR=1")
+			if test.tmp != "" {
+				tmp := filepath.Join(w.dir, test.tmp)
+				if err := os.Mkdir(tmp, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				w.env = append(w.env, "TMPDIR="+tmp)
+			}
 			w.config = strings.ReplaceAll(strings.ReplaceAll(fakeConfig, "%q", `"`+outside+`"`), "20ms", "300ms")
 			if err := os.WriteFile(filepath.Join(w.dir, "main.nxc.hcl"), []byte(w.config), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			args := []string{"-var", "n=12", "-var", "word=a", "-parallelism", "2"}
-			var out bytes.Buffer
+			var out, complaints bytes.Buffer
 			c := w.command("apply", args)
-			c.Stdout, c.Stderr = &out, &out
+			c.Stdout, c.Stderr = &out, &complaints
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
 			awaitThings(t, outside)
 			test.spoil(t, w.dir)
 			if err := c.Wait(); err == nil {
-				t.Errorf("the apply says that it succeeded:\n%s", &out)
+				t.Errorf("the apply says that it succeeded:\n%s%s", &out, &complaints)
 			}
 			made, _ := filepath.Glob(filepath.Join(outside, "things", "*.mark"))
 			if len(made) > 20 {
 				t.Errorf("it went on to make %d things:\n%s", len(made), &out)
 			}
-			test.mend(t, w.dir)
+			test.mend(t, w.dir, out.String())
 			w.must(t, "after "+name, "apply", args[:4]...)
 			w.must(t, "after "+name, "plan", append(args[:4:4], "-detailed-exitcode")...)
 			w.must(t, "after "+name, "destroy")
@@ -86,6 +108,33 @@ func TestSaveFails(t *testing.T) {
 				t.Errorf("the state: %v, %v", s, err)
 			}
 		})
+	}
+}
+
+// emergency puts the file in place that nxc wrote beside the state.
+func emergency(t *testing.T, dir string) {
+	found, _ := filepath.Glob(filepath.Join(dir, "nxc.state.json.emergency-*"))
+	if len(found) != 1 {
+		t.Fatalf("emergency files: %v", found)
+	}
+	if err := os.Rename(found[0], filepath.Join(dir, "nxc.state.json")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// change writes another state over one, as a checkout of another branch does.
+func change(t *testing.T, path string) {
+	s, _, err := state.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetDeployment(&state.Deployment{UUID: state.NewUUID()})
+	data, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
