@@ -1,9 +1,11 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 )
 
 // noted remembers the first write that failed: output that did not arrive, on
@@ -34,7 +36,9 @@ func (n *noted) checked(env *Env, status int) int {
 	if n.err == nil {
 		return status
 	}
-	fmt.Fprintf(env.Stderr, "nxc: the output could not be written: %v\n", n.err)
+	if !errors.Is(n.err, syscall.EPIPE) { // else whoever read it had enough, as head(1) has
+		fmt.Fprintf(env.Stderr, "nxc: the output could not be written: %v\n", n.err)
+	}
 	if status == exitOK {
 		return exitError
 	}
