@@ -73,7 +73,7 @@ func (c containers) connect(ctx context.Context, want *Container, i int) error {
 
 func noNetwork(path, name string) error {
 	return sdk.AttributeError(path, "The engine does not have this network",
-		fmt.Sprintf("%q is not among the engine's networks. Make it with a docker_network, or see docker network ls.", name))
+		fmt.Sprintf("%q is not among the engine's networks. Make it with a docker_network, or see docker network ls; a container and its networks are on one engine.", name))
 }
 
 // networkMissing turns the engine's refusal to start a container into an error
