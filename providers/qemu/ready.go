@@ -100,13 +100,10 @@ func (b *boot) course() string {
 	return strings.Join(said, ", ")
 }
 
-// panicked is how the kernel begins its last words.
-const panicked = "Kernel panic - "
-
 // failure is what the machine itself calls its end.
 func (b *boot) failure() string {
 	for line := range strings.Lines(b.text) {
-		for _, mark := range []string{"nxc: failed: ", panicked} {
+		for _, mark := range []string{"nxc: failed: ", "Kernel panic - "} {
 			if _, reason, ok := strings.Cut(line, mark); ok {
 				return strings.TrimSpace(reason)
 			}
@@ -139,7 +136,7 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			op.Phase(b.phase())
 		}
 		if reason := b.failure(); reason != "" {
-			m.endPanicked(ctx, have, b)
+			m.endFailed(ctx, have, b)
 			return m.notReady(have, b, "It said: "+reason)
 		}
 		if b.phase() == "waiting for ssh" || time.Since(started) > unannounced {
@@ -190,12 +187,9 @@ func whileNamed(ctx context.Context, process int, words ...string) (context.Cont
 	return ctx, func() { cancel(nil) }
 }
 
-// endPanicked ends a machine whose kernel gave up: it would do nothing for
-// ever, at the full speed of a processor.
-func (m machines) endPanicked(ctx context.Context, have *Machine, b *boot) {
-	if !strings.Contains(b.text, panicked) {
-		return
-	}
+// endFailed ends a machine that gave up: one whose kernel panicked would do
+// nothing for ever, at the full speed of a processor.
+func (m machines) endFailed(ctx context.Context, have *Machine, b *boot) {
 	for range 10 { // until it has said why
 		before := len(b.text)
 		time.Sleep(100 * time.Millisecond)
