@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what building, testing and the demo need, from the distribution's own
-# packages: Go, Nix, a Docker engine that answers, QEMU, a static busybox.
+# packages: Go, Nix, a Docker engine that answers, QEMU, Python, a static busybox.
 #
 # On Debian and Ubuntu, as root or through sudo, it installs what is missing;
 # on any other system it says exactly what to install and stops. It changes
@@ -208,6 +208,10 @@ ensure_qemu() {
 	esac
 }
 
+# ---- Python: what runs test scripts
+
+ensure_python() { have python3 || { may_install && install_packages python3; }; }
+
 # ---- all of it
 
 missing=
@@ -223,6 +227,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 need Go "https://go.dev/dl/ (any from 1.21 on fetches the right one by itself)" ensure_go
 need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
+need Python "https://www.python.org/downloads/ (3.8 or newer), for tests" ensure_python
 need QEMU "https://www.qemu.org/download/ (7.2 or newer)" ensure_qemu
 if [ "${1:-}" = demo ]; then
 	(ensure_docker) || say "no Docker engine can be had, and the demo uses machines alone"
@@ -236,7 +241,7 @@ fi
 if [ -n "$missing" ]; then
 	say "these are missing; please install them:$missing"
 	if debian_like; then
-		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static qemu-system-x86 qemu-utils"
+		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static python3 qemu-system-x86 qemu-utils"
 		say "run as root, or where sudo works, make does it itself"
 	fi
 	exit 1

@@ -170,7 +170,7 @@ Commands:
 		for _, name := range names {
 			fmt.Fprintf(&b, "  %-18s %s\n", name, table[name].synopsis)
 		}
-		b.WriteString("\n\"nxc COMMAND -help\" explains each. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 130 interrupted.\n")
+		b.WriteString("\n\"nxc COMMAND -help\" explains each. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 3 a test failed, 130 interrupted.\n")
 		return b.String()
 	}
 }
