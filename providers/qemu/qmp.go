@@ -124,7 +124,9 @@ func (m machines) awaitQEMU(ctx context.Context, have *Machine, process int) err
 			q.close()
 			return nil
 		}
-		if !names(process, "-uuid", have.UUID) || time.Since(started) > time.Minute || ctx.Err() != nil {
+		// A process that is just becoming QEMU has no arguments for a moment.
+		ended := time.Since(started) > 500*time.Millisecond && !names(process, "-uuid", have.UUID)
+		if ended || time.Since(started) > time.Minute || ctx.Err() != nil {
 			return m.explainLaunch(have, err)
 		}
 		time.Sleep(20 * time.Millisecond)
