@@ -41,7 +41,9 @@ type hostFact struct {
 	Role string `json:"role"`
 }
 
-// Files returns the public files of a node's context, sorted by path.
+// Files returns the public files of a node's context, sorted by path. Those
+// named deployment-hosts, hostname and ip_addr say nothing new: they are what
+// scripts in NixOSCompose's projects read.
 func (f *Facts) Files(node string) ([]ContextFile, error) {
 	i := slices.IndexFunc(f.Nodes, func(n NodeFact) bool { return n.Name == node })
 	if i < 0 {
@@ -52,10 +54,15 @@ func (f *Facts) Files(node string) ([]ContextFile, error) {
 		return nil, err
 	}
 	files := []ContextFile{
+		{Path: "/etc/nxc/deployment-hosts", Mode: 0o644, Content: bytes.ReplaceAll(f.Hosts(), []byte("\t"), []byte(" "))},
 		{Path: "/etc/nxc/deployment.json", Mode: 0o644, Content: description},
+		{Path: "/etc/nxc/hostname", Mode: 0o644, Content: []byte(node + "\n")},
 		{Path: "/etc/nxc/hosts", Mode: 0o644, Content: f.Hosts()},
 		{Path: "/etc/nxc/node", Mode: 0o644, Content: []byte(node + "\n")},
 		{Path: "/etc/nxc/role", Mode: 0o644, Content: []byte(f.Nodes[i].Role + "\n")},
+	}
+	if address := f.Nodes[i].Address; address != "" {
+		files = append(files, ContextFile{Path: "/etc/nxc/ip_addr", Mode: 0o644, Content: []byte(address + "\n")})
 	}
 	if f.PublicKey != "" {
 		files = append(files, ContextFile{Path: "/etc/nxc/authorized_keys", Mode: 0o644, Content: []byte(f.PublicKey + "\n")})

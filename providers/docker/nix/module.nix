@@ -50,7 +50,9 @@ in
           mkdir -p /etc/nxc
           printf '%s' "$NXC_DEPLOYMENT" > /etc/nxc/deployment.json
           printf '%s' "$NXC_HOSTS" > /etc/nxc/hosts
+          tr '\t' ' ' < /etc/nxc/hosts > /etc/nxc/deployment-hosts
           printf '%s\n' "$NXC_NODE" > /etc/nxc/node
+          cp /etc/nxc/node /etc/nxc/hostname
           printf '%s\n' "$NXC_ROLE" > /etc/nxc/role
         fi
       '';
