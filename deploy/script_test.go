@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the scripts in testdata/script 
 func (tr *trial) script(about string) string {
 	var text, files strings.Builder
 	fmt.Fprintf(&text, "# %s\n", about)
-	if slices.ContainsFunc(tr.steps, func(s step) bool { return s.nodes > 0 }) {
+	if tr.composed() {
 		fmt.Fprint(&text, "[!nix] skip 'Nix is not installed'\n")
 	}
 	fmt.Fprint(&text, "mkdir .nxc/plugins\nsymlink .nxc/plugins/nxc-provider-fake -> $FAKE\n")
@@ -61,6 +61,11 @@ func (tr *trial) script(about string) string {
 	}
 	fmt.Fprint(&text, "\nexec nxc destroy -auto-approve\nexec sh -c '! ls -d .nxc/fake/*/* | grep .'\n\n")
 	return text.String() + "-- .nxc/fake/things/.gitkeep --\n-- composition.nix --\n" + composition + strings.TrimRight(files.String(), "\n") + "\n"
+}
+
+// composed reports whether a trial needs Nix.
+func (tr *trial) composed() bool {
+	return slices.ContainsFunc(tr.steps, func(s step) bool { return s.nodes > 0 })
 }
 
 // run is a step's command, whatever its exit status.

@@ -48,10 +48,14 @@ func (r *Recovery) Settled() bool { return len(r.Open) == 0 }
 func Replay(base *State, journals []*Journal) (*State, []*Recovery) {
 	s := base.Clone()
 	var all []*Recovery
-	absorbed := map[string]bool{}
+	absorbed := absorbedBy(base, journals)
 	for _, j := range journals {
 		if j.Begin == nil { // it never began, so it did nothing
 			all = append(all, &Recovery{Journal: j.Name, Verdict: Finished, Torn: j.Torn > 0, journal: j})
+			continue
+		}
+		if absorbed[j.Name] {
+			all = append(all, &Recovery{Journal: j.Name, Command: j.Begin.Command, Verdict: Finished, Torn: j.Torn > 0, journal: j})
 			continue
 		}
 		r := replayOne(&s, j)
@@ -69,6 +73,22 @@ func Replay(base *State, journals []*Journal) (*State, []*Recovery) {
 		}
 	}
 	return s, all
+}
+
+// absorbedBy names the journals that a later one took over and is done with,
+// when the state is the one that this later one ended with. They must not be
+// looked at: a deployment that was taken over and destroyed is again the
+// nothing that the first of them began with, and would come back.
+func absorbedBy(base *State, journals []*Journal) map[string]bool {
+	absorbed := map[string]bool{}
+	for _, j := range journals {
+		if end := j.end(); j.Begin != nil && !j.Damaged && end != nil && matches(base, end.Hashes) {
+			for _, name := range end.Done {
+				absorbed[name] = true
+			}
+		}
+	}
+	return absorbed
 }
 
 func replayOne(s **State, j *Journal) *Recovery {
