@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,7 @@ func TestFullMachine(t *testing.T) {
 	f := newFull(t)
 	f.inside()
 	f.waysOut()
+	f.links()
 	f.lockedDisk()
 	f.otherFolder()
 	f.lostSockets()
@@ -170,6 +173,49 @@ func (f *full) waysOut() {
 		time.Sleep(200 * time.Millisecond)
 	}
 	f.Errorf("the forwarded port leads nowhere: %v", last)
+}
+
+// links changes the quality of the machine's network, as seen from inside and
+// through the port of this machine.
+func (f *full) links() {
+	set := func(l plugins.Link) {
+		f.Helper()
+		if err := f.Link(f.Context(), f.op, f.node, l); err != nil {
+			f.Fatal(err)
+		}
+	}
+	page := func() time.Duration {
+		start := time.Now()
+		r, err := http.Get(fmt.Sprintf("http://127.0.0.2:%d/big", f.node.Forwards[0].Host))
+		if err != nil {
+			f.Fatal(err)
+		}
+		defer r.Body.Close()
+		if n, err := io.Copy(io.Discard, r.Body); n != 100_000 || err != nil {
+			f.Errorf("of 100000 bytes %d arrived: %v", n, err)
+		}
+		return time.Since(start)
+	}
+	f.shell(f.host, "head -c 100000 /dev/zero >/tmp/w/big")
+	set(plugins.Link{Delay: 50 * time.Millisecond})
+	out, _ := f.shell(f.host, "ping -c 2 10.97.0.1")
+	if shortest := regexp.MustCompile(`= ([0-9.]+)/`).FindStringSubmatch(out); shortest == nil {
+		f.Errorf("with a delay of 50 ms: %s", out)
+	} else if ms, err := strconv.ParseFloat(shortest[1], 64); err != nil || ms < 50 {
+		f.Errorf("with a delay of 50 ms ping takes %s ms", shortest[1])
+	}
+	set(plugins.Link{Loss: 1})
+	if out, exit := f.shell(f.host, "ping -c 2 -W 1 10.97.0.1"); exit == 0 {
+		f.Errorf("with everything lost: %s", out)
+	}
+	set(plugins.Link{Rate: 400_000})
+	if took := page(); took < 1500*time.Millisecond { // 2 s and more, but for what queues hold
+		f.Errorf("100 kB at 400 kbit/s took %s", took)
+	}
+	set(plugins.Link{})
+	if out, exit := f.shell(f.host, "ping -c 1 -W 5 10.97.0.1"); exit != 0 {
+		f.Errorf("with a perfect link again: %s", out)
+	}
 }
 
 // ownAddress is one of this machine's addresses that is not the loopback's.
