@@ -164,11 +164,15 @@ func (i images) Read(ctx context.Context, op sdk.Operation, have *Image) (bool, 
 // taken from it has none.
 func (w *Image) observe(seen image.Summary) {
 	w.ID = seen.ID
-	if slices.Contains(seen.RepoTags, w.Reference) {
+	tags := make([]string, len(seen.RepoTags))
+	for i, tag := range seen.RepoTags { // Podman tells a registry's name as well
+		tags[i] = strings.TrimPrefix(strings.TrimPrefix(tag, "docker.io/"), "localhost/")
+	}
+	if slices.Contains(tags, w.Reference) || slices.Contains(seen.RepoTags, w.Reference) {
 		return
 	}
 	w.Reference = ""
-	for _, tag := range seen.RepoTags {
+	for _, tag := range tags {
 		if strings.HasPrefix(tag, "nxc/") {
 			w.Reference = tag
 		}

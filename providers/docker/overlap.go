@@ -126,7 +126,7 @@ func (e *engine) networksNow(ctx context.Context) ([]network.Summary, error) {
 func (n networks) explain(ctx context.Context, name string, want *Network, err error) error {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "overlap"):
+	case strings.Contains(text, "overlap"), strings.Contains(text, "already used on the host"):
 		list, _ := n.networksNow(ctx) // without it, the engine's word has to do
 		for _, wish := range want.subnets() {
 			for _, other := range list {
@@ -154,7 +154,9 @@ func (n networks) disconnectOwn(ctx context.Context, op sdk.Operation, used *net
 	}
 	for id := range seen.Network.Containers {
 		c, err := n.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-		if err != nil || c.Container.Config == nil || c.Container.Config.Labels[labelDeployment] != op.UUID {
+		all := op
+		all.Attempt = "" // the containers' are others
+		if err != nil || c.Container.Config == nil || !ours(all, "docker_container", c.Container.Config.Labels) {
 			continue // a stranger's, or gone by now
 		}
 		if mode := string(c.Container.HostConfig.NetworkMode); mode == used.ID || mode == used.Name {
