@@ -58,7 +58,12 @@ func (s *Store) Locks() ([]Lock, error) {
 
 // lockHeld reports whether anybody has a lock, for reading or writing.
 func lockHeld(path string) (bool, error) {
-	f, err := os.Open(path)
+	shared := false
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // NFS has exclusive locks only for who may write
+	if errors.Is(err, os.ErrPermission) {
+		shared = true // then those who read are not seen
+		f, err = os.Open(path)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
@@ -66,7 +71,7 @@ func lockHeld(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	err = flock(f, false)
+	err = flock(f, shared)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return true, nil
 	}
