@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"nxc":               func() { os.Exit(watched()) },
 		"nxc-provider-fake": serveFake,
+		"nxc-provider-aged": serveAged,
 	})
 }
 
@@ -77,6 +78,7 @@ func setup(e *testscript.Env) error {
 	}
 	e.Setenv("REPO", repo)
 	e.Setenv("NXC_ONLY", only)
+	e.Setenv("AGED", filepath.Join(programs, "nxc-provider-aged"))
 	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
 	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
 	e.Defer(func() { failOnViolation(e) })
