@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -117,7 +118,7 @@ func (e *engine) removeParent(ctx context.Context, op sdk.Operation, gone Contai
 	}
 	var err error
 	if e.cgroup.direct {
-		err = e.cgroup.remove(gone.CgroupParent)
+		err = e.cgroup.removeSoon(ctx, gone.CgroupParent)
 	} else {
 		err = e.removeParentThroughContainer(ctx, op, gone)
 	}
@@ -159,6 +160,22 @@ func (e *engine) removeStrays(ctx context.Context, op sdk.Operation) {
 	}
 }
 
+// removeSoon removes parent once what is in it has ended: Podman's monitor of a
+// container outlives it for a moment.
+func (c cgroups) removeSoon(ctx context.Context, parent string) error {
+	for tries := 0; ; tries++ {
+		err := c.remove(parent)
+		if err == nil || tries == 20 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // remove removes parent and what is below it from every hierarchy.
 func (c cgroups) remove(parent string) error {
 	var errs []error
@@ -190,6 +207,15 @@ func removeGroups(group string) error {
 	return errors.Join(errs...)
 }
 
+// removeScript removes the groups called $0 from every hierarchy, and what is
+// left below them, deepest first.
+const removeScript = `
+remove() {
+  for d in "$1"/*/; do test ! -d "$d" || remove "${d%/}" || return; done
+  rmdir "$1"
+}
+for g in /groups/"$0" /groups/*/"$0"; do test ! -d "$g" || remove "$g" || exit; done`
+
 // removeParentThroughContainer does the same where we are not root: a
 // container from the same image, with the node's own programs, removes the
 // groups, and the engine removes it. It carries the node's labels, so that one
@@ -204,8 +230,7 @@ func (e *engine) removeParentThroughContainer(ctx context.Context, op sdk.Operat
 			Image:  gone.Image,
 			Labels: labels,
 			Env:    environmentOf(gone),
-			Cmd: []string{"sh", "-c", `for d in /groups/"$0" /groups/*/"$0"; do test ! -d "$d" || rmdir "$d"; done`,
-				strings.TrimPrefix(gone.CgroupParent, "/")},
+			Cmd:    []string{"sh", "-c", removeScript, strings.TrimPrefix(gone.CgroupParent, "/")},
 		},
 		HostConfig: &container.HostConfig{
 			Binds:        append(bindsOf(gone), "/sys/fs/cgroup:/groups:rw"),
