@@ -19,11 +19,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -83,6 +85,8 @@ func main() {
 			log.Fatal(err)
 		}
 	}
+	// Who interrupts ends what runs, and what it started is removed as always.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
 	folder, err := os.MkdirTemp("", "nxcbench")
 	if err == nil {
 		b := bench{nxc: nxc, folder: folder, machines: numbers[0]}
