@@ -174,9 +174,9 @@ func (p *Project) readOnly(planned *Planned, touched []addr.Deployment) []addr.D
 }
 
 // recordsDiffer reports whether an apply without changes would still record
-// something: drift that was accepted.
+// something: drift that was accepted, or what a command that died had done.
 func (p *Project) recordsDiffer(planned *Planned) bool {
-	return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0 || len(p.edits) > 0
+	return len(planned.Plan.Drift) > 0 || len(p.snapshot.Recovered) > 0 || p.snapshot.Untidy() || len(p.edits) > 0
 }
 
 func present(list []OutputChange) []OutputChange {

@@ -65,6 +65,10 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	return snap, nil
 }
 
+// Untidy reports whether there are journals that are of no more use, because
+// their commands died after they had saved. Begin removes them.
+func (n *Snapshot) Untidy() bool { return len(n.finished) > 0 }
+
 // addMarks sorts the open marks into those of running commands and those
 // whose journal is lost.
 func (n *Snapshot) addMarks(running map[string]bool) {
