@@ -9,7 +9,7 @@ import (
 
 func planCommand(env *Env) *command {
 	var f projectFlags
-	var detailed, destroy bool
+	var detailed, destroy, build bool
 	var replace stringList
 	return &command{
 		synopsis: "Show what would change",
@@ -24,10 +24,12 @@ of the top level, and the removal of deployments whose block is gone.
 Examples:
   nxc plan
   nxc plan -flavour vm-ramdisk -var clients=5
+  nxc plan -build                   with the size of every package that differs
   nxc plan -detailed-exitcode -json`,
 		flags: func(fs *flag.FlagSet) {
 			f.register(fs)
 			fs.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
+			fs.BoolVar(&build, "build", false, "build first, and show what every changed system consists of")
 			fs.BoolVar(&destroy, "destroy", false, "show what a destroy would do")
 			fs.Var(&replace, "replace", "replace the object at this `ADDRESS`; may be given several times")
 		},
@@ -54,6 +56,16 @@ Examples:
 				p.view.Diagnostics(diags)
 				if diags.HasErrors() {
 					return exitError
+				}
+				if build {
+					more := p.BuildPlanned(soft, planned)
+					if soft.Err() != nil {
+						return p.interrupted()
+					}
+					p.view.Diagnostics(more)
+					if more.HasErrors() {
+						return exitError
+					}
 				}
 				p.view.Plan(planned)
 				if detailed && planned.HasChanges() {

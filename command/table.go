@@ -9,6 +9,7 @@ func commands(env *Env) map[string]*command {
 		"build":                  buildCommand(env),
 		"apply":                  applyCommand(env),
 		"destroy":                destroyCommand(env),
+		"diff":                   diffCommand(env),
 		"show":                   showCommand(env),
 		"output":                 outputCommand(env),
 		"state list":             stateListCommand(env),

@@ -76,6 +76,25 @@ func (p *Project) Build(ctx context.Context, planned *Planned, o BuildOptions) (
 	return list, nil
 }
 
+// BuildPlanned builds what a plan needs, without applying it, and completes the
+// plan with what only a build tells: what the closures of systems that change
+// consist of.
+func (p *Project) BuildPlanned(ctx context.Context, planned *Planned) hcl.Diagnostics {
+	if _, diags := p.Build(ctx, planned, BuildOptions{}); diags.HasErrors() {
+		return diags
+	}
+	n, diags := p.startNix()
+	if diags.HasErrors() {
+		return diags
+	}
+	for _, d := range planned.Deployments {
+		for i := range d.Roles {
+			d.Roles[i].compareClosures(ctx, n)
+		}
+	}
+	return nil
+}
+
 // realiseInto builds what a deployment needs, kept by links in a folder.
 func (p *Project) realiseInto(ctx context.Context, d *Deployment, roots, otherwise string) hcl.Diagnostics {
 	outputs := neededOutputs(d)

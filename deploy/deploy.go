@@ -121,6 +121,11 @@ type RoleChange struct {
 	Diff     nix.ManifestDiff
 	Known    bool // the old manifest is there, so that Diff means something
 	Size     Sizes
+
+	// Closure is package by package what both systems consist of, where both
+	// are in the Nix store and somebody asked.
+	Closure      []nix.SizeChange
+	ClosureKnown bool
 }
 
 // Sizes are closure sizes in bytes; -1 where only a build will tell.

@@ -38,12 +38,8 @@ func (p *Project) saveManifest(system string, m nix.Manifest) error {
 	return atomicfile.Write(path, append(content, '\n'), 0o644)
 }
 
-func (p *Project) loadManifest(system string) (m nix.Manifest, ok bool) {
-	content, err := os.ReadFile(p.manifestPath(system))
-	if err != nil {
-		return m, false
-	}
-	return m, json.Unmarshal(content, &m) == nil
+func (p *Project) loadManifest(system string) (nix.Manifest, bool) {
+	return readManifest(p.Store.Folder(), system)
 }
 
 // rootFolder holds a deployment's GC roots.

@@ -12,6 +12,7 @@ import (
 type Closure struct {
 	Size  int64    // bytes, uncompressed
 	Paths []string // sorted
+	Sizes []int64  // of each path alone, in bytes
 }
 
 // queryBatch is how many paths one command is given, which keeps its arguments
@@ -69,6 +70,7 @@ func (n *Nix) Closure(ctx context.Context, path string) (Closure, error) {
 				return Closure{}, fmt.Errorf("size of %s: %w", path, err)
 			}
 			c.Size += size
+			c.Sizes = append(c.Sizes, size)
 		}
 	}
 	return c, nil

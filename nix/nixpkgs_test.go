@@ -1,8 +1,8 @@
 package nix
 
 import (
-	"os"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"

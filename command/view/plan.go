@@ -10,6 +10,7 @@ import (
 
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/nix"
 	"github.com/nixos-compose/nxc/plan"
 )
 
@@ -167,11 +168,27 @@ func (v *planWriter) systems(d *deploy.Deployment) {
 		case r.Diff.Empty():
 			text = "rebuilt; packages, units and files keep their versions"
 		}
-		v.line("~", "system "+r.Role, strings.TrimSpace(text+"   "+sizes(r.Size)))
+		v.line("~", "system "+r.Role, strings.TrimSpace(text+"   "+Sizes(r.Size)))
+		for _, p := range r.Closure {
+			fmt.Fprintf(v.w, "      %s\n", SizeChange(p))
+		}
 	}
 }
 
-func sizes(s deploy.Sizes) string {
+// SizeChange writes what became of one package of a closure.
+func SizeChange(c nix.SizeChange) string {
+	size := ""
+	if c.Delta != 0 {
+		size = Bytes(c.Delta)
+	}
+	if c.Delta > 0 {
+		size = "+" + size
+	}
+	return strings.TrimSpace(fmt.Sprintf("%-50s %s", c, size))
+}
+
+// Sizes writes how the size of a closure changes, as far as it is known.
+func Sizes(s deploy.Sizes) string {
 	switch {
 	case s.Old < 0 && s.New < 0:
 		return ""
@@ -187,6 +204,9 @@ func sizes(s deploy.Sizes) string {
 
 // Bytes writes a size for people, in binary units.
 func Bytes(n int64) string {
+	if n < 0 {
+		return "-" + Bytes(-n)
+	}
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	f, i := float64(n), 0
 	for f >= 1024 && i < len(units)-1 {

@@ -248,7 +248,7 @@ func TestSizes(t *testing.T) {
 		"129 MiB":                           {Old: 129 << 20, New: 129<<20 + 1},
 		"999 B -> 1.0 KiB":                  {Old: 999, New: 1024},
 	} {
-		if got := sizes(s); got != want {
+		if got := Sizes(s); got != want {
 			t.Errorf("got %q of %+v, want %q", got, s, want)
 		}
 	}
