@@ -266,6 +266,9 @@ func (d *decoder1) node(name string) (Node, error) {
 		}
 		return err
 	})
+	if err == nil && (n.Resource == addr.Instance{}) {
+		err = d.failf(d.pos, "the node %q does not say which resource it is", n.Name)
+	}
 	return n, err
 }
 

@@ -39,6 +39,8 @@ func FuzzRecords(f *testing.F) {
 	}
 	add(&Record{End: &End{Hashes: base.Hashes(base.Names()), Done: []string{"i"}}})
 	f.Add(strings.Join(lines, "\n"))
+	f.Add(`{"intent":{}}` + "\n" + `{"result":{}}`)
+	f.Add(`{"deployment":{"name":"top","record":{"nodes":{"0":{}}}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		j := &Journal{Name: "fuzz"}
 		for line := range strings.Lines(text) {

@@ -91,6 +91,9 @@ func (d *decoder1) intent() (*Intent, error) {
 		}
 		return err
 	})
+	if err == nil && (i.Address == addr.Instance{} || i.Action == "") {
+		err = d.failf(d.pos, "an intent does not say of what")
+	}
 	return i, err
 }
 
@@ -125,6 +128,9 @@ func (d *decoder1) result() (*Result, error) {
 		}
 		return err
 	})
+	if err == nil && (r.Address == addr.Instance{}) {
+		err = d.failf(d.pos, "a result does not say of what")
+	}
 	if resource != nil {
 		resource.Address = r.Address
 	}
