@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,9 @@ type CompositionValue struct {
 	Variant      string              // of the setup; "" for what it selects itself
 	Modules      []string            // absolute paths that exist
 	Overlays     []string
+
+	Packages       json.RawMessage // how packages are built otherwise; nil when left out
+	PackageSources []string        // absolute paths that exist, of their sources
 }
 
 // Composition evaluates a composition block.
@@ -61,6 +65,7 @@ func (e *Evaluator) Composition(c *Composition) (*CompositionValue, hcl.Diagnost
 	v.Modules = r.paths(c.Modules, "The module")
 	v.Overlays = r.paths(c.Overlays, "The overlay")
 	v.Params = r.params(c.Params)
+	v.Packages, v.PackageSources = r.packages(c.Packages)
 	v.Roles = r.roles(c.Roles)
 	return v, append(diags, r.diags...)
 }

@@ -22,7 +22,7 @@ func (d *decoder) composition(b *hcl.Block) {
 			{Name: "modules"}, {Name: "overlays"}, {Name: "provider"}, {Name: "depends_on"},
 			{Name: "count"}, {Name: "for_each"},
 		},
-		Blocks: []hcl.BlockHeaderSchema{{Type: "flavour", LabelNames: []string{"label"}}},
+		Blocks: []hcl.BlockHeaderSchema{{Type: "flavour", LabelNames: []string{"label"}}, {Type: "package", LabelNames: []string{"name"}}},
 	}
 	content := d.content(b.Body, &schema)
 	attrs := content.Attributes
@@ -51,7 +51,11 @@ func (d *decoder) composition(b *hcl.Block) {
 		}
 	}
 	for _, inner := range content.Blocks {
-		d.flavour(c, inner)
+		if inner.Type == "package" {
+			d.packageBlock(c, inner)
+		} else {
+			d.flavour(c, inner)
+		}
 	}
 	d.checkFlavours(c)
 	d.config.Compositions[c.Name] = c

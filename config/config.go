@@ -150,7 +150,8 @@ type Composition struct {
 	Variant   *hcl.Attribute // of the setup
 	Modules   *hcl.Attribute
 	Overlays  *hcl.Attribute
-	Provider  string // configuration for the flavours of that provider, or ""
+	Packages  []*PackageBlock // in the order of the source
+	Provider  string          // configuration for the flavours of that provider, or ""
 	DependsOn []hcl.Traversal
 	Flavours  []*Flavour // in the order of the source
 	DeclRange hcl.Range

@@ -106,6 +106,9 @@ func (c *Composition) arguments() []*hcl.Attribute {
 	all := []*hcl.Attribute{
 		c.Source, c.Flake, c.Attribute, c.Nixpkgs, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays,
 	}
+	for _, p := range c.Packages {
+		all = append(all, p.Arguments...)
+	}
 	return slices.DeleteFunc(all, func(a *hcl.Attribute) bool { return a == nil })
 }
 

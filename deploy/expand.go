@@ -157,7 +157,8 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 		Setup: d.composed.Setup, Variant: d.composed.Variant,
 		Flavour: nix.Flavour{Name: d.Flavour, Sources: sources},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
-		Allow: []string{p.dir()},
+		Packages: d.composed.Packages,
+		Allow:    append([]string{p.dir()}, d.composed.PackageSources...),
 	}, func(e nix.Event) { p.o.Events.Nix(d.Name, e) })
 	if err != nil {
 		return nil, fail(fmt.Sprintf("Composition %s does not evaluate for flavour %s", d.Name.Composition, d.Name.Flavour), err)

@@ -33,6 +33,10 @@ type Request struct {
 	Flavour Flavour
 	Params  json.RawMessage // a JSON object that the composition receives
 
+	// Packages is a JSON object that says how packages are built otherwise, in
+	// the form of the build section of a setup.toml; nil for none.
+	Packages json.RawMessage
+
 	// Modules and Overlays are absolute paths that are added to every role.
 	Modules, Overlays []string
 
@@ -63,6 +67,12 @@ func (r Request) prepare() (Request, error) {
 	}
 	if !json.Valid(r.Params) {
 		return r, errors.New("the composition's params are not JSON")
+	}
+	if len(r.Packages) == 0 {
+		r.Packages = json.RawMessage("{}")
+	}
+	if !json.Valid(r.Packages) {
+		return r, errors.New("the composition's packages are not JSON")
 	}
 	if _, has := r.Flavour.Sources["default.nix"]; !has && len(r.Flavour.Sources) > 0 {
 		return r, fmt.Errorf("flavour %s: its sources lack default.nix", r.Flavour.Name)
@@ -163,6 +173,7 @@ type document struct {
 	System      string          `json:"system"`
 	Flavour     flavourDocument `json:"flavour"`
 	Params      json.RawMessage `json:"params"`
+	Packages    json.RawMessage `json:"packages"`
 	Modules     []string        `json:"modules"`
 	Overlays    []string        `json:"overlays"`
 }
@@ -191,6 +202,7 @@ func (r Request) document(standin, flavour string) document {
 		System:      r.System,
 		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},
 		Params:      r.Params,
+		Packages:    r.Packages,
 		Modules:     append([]string{}, r.Modules...),
 		Overlays:    append([]string{}, r.Overlays...),
 	}

@@ -22,6 +22,7 @@ let
     file = if asked.setup or "" != "" then asked.setup else project.setup;
     variant = asked.variant or "";
     params = asked.params or { };
+    packages = asked.packages or { };
   };
   chosen = if project.otherNixpkgs == null then asked.nixpkgs else { embedded = false; inherit (project.otherNixpkgs) path; };
   nixpkgs = collection chosen (

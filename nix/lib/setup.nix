@@ -1,14 +1,18 @@
 # A setup.toml of NixOSCompose: parameters of the composition, and how packages
-# are built, both in variants. `params` of nxc's configuration come last.
-{ load, file, variant, params }:
+# are built, both in variants. `params` and `package` blocks of nxc's
+# configuration come last.
+{ load, file, variant, params, packages ? { } }:
 let
   given = file != "";
+  # Who says how packages are built.
+  speaker = if given then file else "the configuration";
   read = if given then builtins.fromTOML (builtins.readFile file) else { };
 
   own = [ "project" "options" "params" "override-params" "overrides" "build" ];
   variants = builtins.attrNames (removeAttrs read own);
   chosen = if variant != "" then variant else read.project.selected or "";
-  merged =
+  merged = if packages == { } then varied else merge varied { build = packages; };
+  varied =
     if chosen == "" then read
     else if builtins.elem chosen variants then merge read read.${chosen}
     else throw "${if given then file else "this composition"} has no variant `${chosen}'${if variants == [ ] then "" else "; it has ${builtins.concatStringsSep ", " variants}"}";
@@ -20,7 +24,7 @@ let
 
   # A package by its dotted name, such as "gcc7Stdenv" or "nur.repos.kapack.oar".
   atPath = set: name: builtins.foldl'
-    (at: part: at.${part} or (throw "${file}: there is no package `${name}'"))
+    (at: part: at.${part} or (throw "${speaker}: there is no package `${name}'"))
     set
     (builtins.filter builtins.isString (builtins.split "\\." name));
 
@@ -32,7 +36,7 @@ let
       let fetchers = builtins.attrNames value;
       in
       if builtins.length fetchers == 1 then pkgs.${builtins.head fetchers} value.${builtins.head fetchers}
-      else throw "${file}: the source of ${name} must be a path, or one fetcher with its arguments";
+      else throw "${speaker}: the source of ${name} must be a path, or one fetcher with its arguments";
   attributes = pkgs: name: set:
     builtins.mapAttrs (key: value: if key == "src" then source pkgs name value else value) set;
 
@@ -47,7 +51,7 @@ let
   build = pkgs: name: wanted: package:
     let unknown = builtins.attrNames (removeAttrs wanted order);
     in
-    if unknown != [ ] then throw "${file}: build.${name} has `${builtins.head unknown}'; it may have ${builtins.concatStringsSep ", " order}"
+    if unknown != [ ] then throw "${speaker}: build.${name} has `${builtins.head unknown}'; it may have ${builtins.concatStringsSep ", " order}"
     else builtins.foldl'
       (at: operation: if wanted ? ${operation} then operations.${operation} pkgs name wanted.${operation} at else at)
       package
@@ -56,7 +60,7 @@ let
   # One overlay for a set of changes { name = how; nur.repos.REPO.name = how; }.
   overlay = change: repositoriesOf: wanted: final: previous:
     let
-      package = set: name: how: change previous name how (set.${name} or (throw "${file} changes the package `${name}', which does not exist"));
+      package = set: name: how: change previous name how (set.${name} or (throw "${speaker} changes the package `${name}', which does not exist"));
       repositories = builtins.mapAttrs
         (repository: packages: previous.nur.repos.${repository} // builtins.mapAttrs (package previous.nur.repos.${repository}) packages)
         (repositoriesOf wanted);
