@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,11 +113,17 @@ func (f *testFlags) run(ctx context.Context, env *Env, args []string) int {
 	}
 	t.several = len(targets) > 1 && f.parallel
 	t.all(targets)
+	slices.SortStableFunc(t.outcomes, func(a, b view.TestOutcome) int { return order(a, targets) - order(b, targets) })
 	t.view.Tests(t.outcomes)
 	if !t.report() {
 		return exitError
 	}
 	return t.status()
+}
+
+// order is where a run's deployment stands among those that were chosen.
+func order(o view.TestOutcome, targets []addr.Deployment) int {
+	return slices.IndexFunc(targets, func(d addr.Deployment) bool { return d.String() == o.Deployment })
 }
 
 // trial is one nxc test under way.

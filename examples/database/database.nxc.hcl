@@ -1,4 +1,4 @@
-# A database and clients that write to it.
+# A database with a replica, and clients that write to it.
 variable "clients" {
   type        = number
   default     = 2
@@ -8,7 +8,7 @@ variable "clients" {
 composition "database" {
   source  = "./composition.nix"
   nixpkgs = "embedded" # the offline stand-in; a flake.lock or a path pins the real one
-  roles   = { server = 1, client = var.clients }
+  roles   = { server = 1, replica = 1, client = var.clients }
   params  = { interval = 1 }
 
   flavour "docker" {
