@@ -149,6 +149,9 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 			add(d)
 		}
 	}
+	for _, f := range p.findings { // also where nothing is left of a deployment
+		add(f.intent.Address.Deployment)
+	}
 	slices.SortFunc(list, addr.Deployment.Compare)
 	return list
 }

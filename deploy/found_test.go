@@ -22,6 +22,13 @@ var found = map[string]trial{
 		{command: "apply", nodes: 1, nodesOn: []string{"a"}, only: "a", disk: statetest.Fault{Step: statetest.Append, N: 4, How: statetest.Killed}},
 		{command: "apply", things: []thing{{label: "t0", name: "n0x"}}, heal: true},
 	}},
+	"nothing is left of a deployment but an open operation": {steps: []step{
+		{
+			command: "apply", nodes: 1, nodesOn: []string{"b"}, only: "b", serial: true,
+			faults: []fake.Fault{{Verb: "create", Name: "*", When: fake.Before, How: fake.Crash}},
+		},
+		{command: "apply", heal: true},
+	}},
 	"half deleted, then planned again": {steps: []step{
 		{command: "apply", things: []thing{{label: "t0", name: "n0x"}}, heal: true},
 		{command: "destroy", faults: []fake.Fault{{Verb: "delete", Name: "*", When: fake.Half, How: fake.Crash}}},

@@ -217,8 +217,10 @@ func (b *sandbox) compare() error {
 	if err := now.Verify(); err != nil {
 		return err
 	}
-	if len(snap.Recovered) > 0 {
-		return fmt.Errorf("a command is not dealt with: %+v", *snap.Recovered[0])
+	for _, r := range snap.Recovered {
+		if !r.Settled() {
+			return fmt.Errorf("a command is not dealt with: %+v", *r)
+		}
 	}
 	var known []string
 	for _, r := range now.Resources() {

@@ -74,6 +74,11 @@ func (out *Reread) differences(priors []plan.Prior) {
 // writeDown records what was found, in a session of its own.
 func (p *Project) writeDown(ctx context.Context) hcl.Diagnostics {
 	touched := slices.DeleteFunc(p.recorded.Names(), func(d addr.Deployment) bool { return !p.selected(d) })
+	for _, f := range p.findings { // also where nothing is left of a deployment
+		if d := f.intent.Address.Deployment; !slices.Contains(touched, d) {
+			touched = append(touched, d)
+		}
+	}
 	return p.record(ctx, touched, func(r *run) hcl.Diagnostics {
 		if diags := r.settle(); diags.HasErrors() {
 			return diags
