@@ -32,8 +32,14 @@ in
     baseBootCommands.enable = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether nxc.postBootCommands are run.";
+      description = "Whether there is a /bin/bash, and nxc.sharedDirsBootCommands and nxc.postBootCommands are run.";
     };
+    sharedDirsBootCommands = mkOption {
+      type = types.lines;
+      default = "";
+      description = "Shell commands that shared folders need, run before nxc.postBootCommands.";
+    };
+    qemu-script.enable = lib.mkEnableOption "a script that starts QEMU, in NixOSCompose; nxc starts machines itself and makes none";
     root-sshKeys.enable = mkOption {
       type = types.bool;
       default = true;
@@ -70,7 +76,12 @@ in
         waitOnline = cfg.wait-online.enable;
         rootSshKeys = cfg.root-sshKeys.enable;
       };
-      boot.postBootCommands = mkIf cfg.baseBootCommands.enable cfg.postBootCommands;
+      # Scripts of experiments begin with #!/bin/bash, which NixOS does not have.
+      boot.postBootCommands = mkIf cfg.baseBootCommands.enable ''
+        [ -e /bin/bash ] || { mkdir -p /bin && ln -s /run/current-system/sw/bin/bash /bin/bash; }
+        ${cfg.sharedDirsBootCommands}
+        ${cfg.postBootCommands}
+      '';
     }
     (mkIf (cfg.users.names != [ ]) {
       users.users = lib.genAttrs cfg.users.names (name: {
