@@ -16,7 +16,8 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any, Dict, List, Optional, Tuple
+import time
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from .backend import Backend, Completed
 from .driver import Driver, variables
@@ -115,6 +116,8 @@ class WireBackend(Backend):
         self.wire = wire
         self.flavour = flavour
         self._names = names
+        self._off: Set[str] = set()  # switched off by the script
+        self._silent: Dict[str, float] = {}  # since when a machine answers no more
 
     def names(self) -> List[str]:
         return self._names
@@ -137,15 +140,25 @@ class WireBackend(Backend):
         self.wire.call(call="copy_out", node=node, source=source, target=target)
 
     def power(self, node: str, action: str) -> None:
+        self._off.discard(node)
         self.wire.call(call="power", node=node, action=action)
+        if action in ("stop", "crash"):
+            self._off.add(node)
 
     def is_up(self, node: str) -> bool:
         return bool(self.wire.call(call="is_up", node=node)["up"])
 
     def wait_down(self, node: str) -> bool:
         if self.is_up(node):
+            self._silent.pop(node, None)
             return False
-        self.power(node, "stop")  # it answers no more: what is left is its end
+        if node in self._off:
+            return True
+        # A system that shuts down is silent before it is down, and takes it ill
+        # to be told so again: give it time, and then wait for the rest.
+        if time.monotonic() - self._silent.setdefault(node, time.monotonic()) < 3:
+            return False
+        self.power(node, "stop")
         return True
 
     def console(self, node: str, offset: int) -> Tuple[bytes, int]:
