@@ -3,7 +3,12 @@
 let
   given = request.source or "" != "";
   source = if given then load "${request.source}/default.nix" else { };
-  definition = if builtins.isFunction source then source { inherit lib; } else source;
+  # What a flavour may ask for by name. One that names nothing gets it all.
+  offered = { inherit lib; machine = import ./machine; };
+  wanted = builtins.functionArgs source;
+  definition =
+    if !builtins.isFunction source then source
+    else source (if wanted == { } then offered else builtins.intersectAttrs wanted offered);
 in
 {
   inherit (request) name;

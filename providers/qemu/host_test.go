@@ -53,7 +53,7 @@ let
       boot = { initrd.kernelModules = [ ]; kernelModules = [ ]; kernelPackages = pkgs.linuxPackages; };
     };
   };
-  image = import %[2]s/providers/qemu/nix/image.nix { inherit lib pkgs roles; store = %[3]q; };
+  image = import %[2]s/nix/lib/machine/image.nix { inherit lib pkgs roles; store = %[3]q; };
 in
 pkgs.linkFarm "light-image" [
   { name = "initrd"; path = "${image.initrd.drv}/initrd"; }

@@ -1,9 +1,10 @@
 # The Nix half of the flavour "vm-ramdisk": every role boots from one kernel and
 # one initrd that hold the systems of all roles, and lives in memory.
+{ machine }:
 {
-  modules = [ ./module.nix ];
+  modules = [ machine.module ];
 
-  artifacts = context: import ./image.nix (context // { store = "ramdisk"; });
+  artifacts = context: machine.image (context // { store = "ramdisk"; });
 
   extra = context: import ./extra.nix context;
 }

@@ -11,7 +11,7 @@ let
 
   # What the first stage needs, and what roles ask for.
   modules = lib.unique ([
-    "virtio_pci" "virtio_net" "virtio_blk" "virtio_rng" "loop" "squashfs" "overlay"
+    "virtio_pci" "virtio_net" "virtio_blk" "virtio_rng" "virtio_console" "loop" "squashfs" "overlay"
     "9p" "9pnet_virtio" "af_packet" "8021q"
   ] ++ lib.concatMap
     (name: let boot = roles.${name}.config.boot; in boot.initrd.kernelModules ++ boot.kernelModules)

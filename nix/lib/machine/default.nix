@@ -1,0 +1,6 @@
+# Machines that boot a role's system, for every flavour that has some: a module
+# for the roles, and what builds kernels, initrds and images of the store.
+{
+  module = ./module.nix;
+  image = import ./image.nix;
+}
