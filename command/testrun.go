@@ -102,16 +102,18 @@ func (t *trial) destroy(f projectFlags, d addr.Deployment) bool {
 
 // notRun notes that a deployment could not be tested.
 func (t *trial) notRun(d addr.Deployment, n int) int {
-	r := view.TestRun{Deployment: d.String(), Script: t.scriptName(d), Number: n, Of: t.repeat, Several: t.several}
-	t.ended(r, &driver.Recorder{Suite: d.String(), Script: r.Script}, nil, fmt.Errorf("%s could not be tested", d))
-	return exitError
-}
-
-func (t *trial) scriptName(addr.Deployment) string {
+	names := []string{"testScript"}
 	if len(t.scripts) > 0 {
-		return filepath.Base(t.scripts[0].File)
+		names = nil
+		for _, s := range t.scripts {
+			names = append(names, filepath.Base(s.File))
+		}
 	}
-	return "testScript"
+	for _, name := range names {
+		r := view.TestRun{Deployment: d.String(), Script: name, Number: n, Of: t.repeat, Several: t.several}
+		t.ended(r, &driver.Recorder{Suite: d.String(), Script: name}, nil, fmt.Errorf("%s could not be tested", d))
+	}
+	return exitError
 }
 
 // scriptsOf returns the scripts for a deployment, with what is wrong in them
