@@ -141,7 +141,39 @@ func (m machines) Exec(ctx context.Context, op sdk.Operation, have *Machine, p p
 	if err != nil {
 		return 0, err
 	}
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	go m.watch(ctx, have, c, lost)
 	return run(ctx, c, p)
+}
+
+// watch ends a program whose machine is gone. The network between us does not
+// tell: to it, a machine without power is one that says nothing. One that was
+// started anew says that it knows nothing of the connection, when it is asked.
+func (m machines) watch(ctx context.Context, have *Machine, c *ssh.Client, lost context.CancelCauseFunc) {
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	asked := make(chan struct{}, 1)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if findProcess("-uuid", have.UUID) == 0 {
+			lost(sdk.Error(have.Name+" went down while the program ran", "Start it with nxc start."))
+			c.Close()
+			return
+		}
+		select {
+		case asked <- struct{}{}:
+			go func() { // a machine that is paused answers when it goes on
+				_, _, _ = c.SendRequest("keepalive@openssh.com", true, nil)
+				<-asked
+			}()
+		default:
+		}
+	}
 }
 
 // session returns a connection that is kept for the next call, because making
