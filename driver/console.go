@@ -16,10 +16,11 @@ import (
 // console follows what a node's console says, into a file.
 type console struct {
 	node Node
-	file *os.File
+	path string
 	said func(line string) // of what is new; not of what was said before
 
 	mu    sync.Mutex
+	file  *os.File // opened when there is something to keep
 	size  int64
 	rest  []byte // of a line that has no end yet
 	ready chan struct{}
@@ -27,14 +28,13 @@ type console struct {
 }
 
 // follow begins to follow a node's console, until ctx ends.
-func follow(ctx context.Context, n Node, folder string, said func(line string)) (*console, error) {
-	f, err := os.OpenFile(consoleFile(folder, n.Name()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("keep the console of %s: %w", n.Name(), err)
+func follow(ctx context.Context, n Node, folder string, said func(line string)) *console {
+	c := &console{
+		node: n, path: consoleFile(folder, n.Name()), said: said,
+		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
-	c := &console{node: n, file: f, said: said, ready: make(chan struct{}), ended: make(chan struct{})}
 	go c.run(ctx)
-	return c, nil
+	return c
 }
 
 func consoleFile(folder, name string) string { return filepath.Join(folder, name+".console.log") }
@@ -87,9 +87,16 @@ func (s *skipping) Write(b []byte) (int, error) {
 
 // add keeps what was said, and tells new lines.
 func (c *console) add(b []byte, fresh bool) {
+	if len(b) == 0 {
+		return
+	}
 	c.mu.Lock()
-	n, err := c.file.WriteAt(b, c.size)
-	c.size += int64(n)
+	err := c.open()
+	if err == nil {
+		var n int
+		n, err = c.file.WriteAt(b, c.size)
+		c.size += int64(n)
+	}
 	var lines []string
 	if fresh && err == nil {
 		c.rest = append(c.rest, b...)
@@ -108,6 +115,13 @@ func (c *console) add(b []byte, fresh bool) {
 	}
 }
 
+func (c *console) open() (err error) {
+	if c.file == nil {
+		c.file, err = os.OpenFile(c.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	}
+	return err
+}
+
 // since returns what was said from an offset on.
 func (c *console) since(ctx context.Context, offset int64) ([]byte, error) {
 	select {
@@ -116,21 +130,21 @@ func (c *console) since(ctx context.Context, offset int64) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 	c.mu.Lock()
-	size := c.size
+	size, file := c.size, c.file
 	c.mu.Unlock()
+	if size == 0 && offset == 0 {
+		return nil, nil
+	}
 	if offset < 0 || offset > size {
 		return nil, fmt.Errorf("the console of %s has %d bytes, and %d are skipped", c.node.Name(), size, offset)
 	}
-	return io.ReadAll(io.NewSectionReader(c.file, offset, min(size-offset, outputLimit)))
+	return io.ReadAll(io.NewSectionReader(file, offset, min(size-offset, outputLimit)))
 }
 
-// close waits until nothing more is written, and removes a file that stayed
-// empty.
+// close waits until nothing more is written.
 func (c *console) close() {
 	<-c.ended
-	name := c.file.Name()
-	c.file.Close()
-	if c.size == 0 {
-		_ = os.Remove(name)
+	if c.file != nil {
+		c.file.Close()
 	}
 }

@@ -16,24 +16,17 @@ type node struct {
 	stop    context.CancelFunc
 }
 
-func openNodes(ctx context.Context, s *session) (map[string]*node, error) {
-	nodes := map[string]*node{}
+// openNodes begins to follow the nodes' consoles.
+func (s *session) openNodes(ctx context.Context) {
+	s.nodes = make(map[string]*node, len(s.o.Nodes))
 	for _, n := range s.o.Nodes {
-		log, err := openLog(s.o.Results, n.Name(), s.began)
-		if err != nil {
-			return nil, err
-		}
 		following, stop := context.WithCancel(ctx)
-		made := &node{Node: n, log: log, stop: stop}
-		nodes[n.Name()] = made
-		if !n.Offers(plugins.HandConsole) {
-			continue
+		made := &node{Node: n, log: newLog(s.o.Results, n.Name(), s.began), stop: stop}
+		if n.Offers(plugins.HandConsole) {
+			made.console = follow(following, n, s.o.Results, func(line string) { s.said(n.Name(), line) })
 		}
-		if made.console, err = follow(following, n, s.o.Results, func(line string) { s.said(n.Name(), line) }); err != nil {
-			return nil, err
-		}
+		s.nodes[n.Name()] = made
 	}
-	return nodes, nil
 }
 
 // said tells a line of a console, when the script wants to see them.

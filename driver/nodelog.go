@@ -14,25 +14,27 @@ const logLimit = 64 << 10
 
 // nodeLog tells what a test did to one node, and what came of it.
 type nodeLog struct {
+	path  string
 	began time.Time
 	mu    sync.Mutex
-	file  *os.File
-	wrote bool
+	file  *os.File // opened when there is something to write
 }
 
-func openLog(folder, name string, began time.Time) (*nodeLog, error) {
-	f, err := os.Create(filepath.Join(folder, name+".log"))
-	if err != nil {
-		return nil, fmt.Errorf("keep a log of %s: %w", name, err)
-	}
-	return &nodeLog{began: began, file: f}, nil
+func newLog(folder, name string, began time.Time) *nodeLog {
+	return &nodeLog{path: filepath.Join(folder, name+".log"), began: began}
 }
 
+// write adds a line. A full disk must not fail a test; its log is short then.
 func (l *nodeLog) write(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wrote = true
-	// A full disk must not fail a test; its log is short then.
+	if l.file == nil {
+		f, err := os.Create(l.path)
+		if err != nil {
+			return
+		}
+		l.file = f
+	}
 	fmt.Fprintf(l.file, "%9.3f  ", time.Since(l.began).Seconds())
 	fmt.Fprintf(l.file, format, args...)
 }
@@ -91,12 +93,10 @@ func (n *node) logEvent(e Event) {
 	}
 }
 
-// close removes a log in which nothing stands.
 func (l *nodeLog) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.file.Close()
-	if !l.wrote {
-		_ = os.Remove(l.file.Name())
+	if l.file != nil {
+		l.file.Close()
 	}
 }

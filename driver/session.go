@@ -45,10 +45,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	// Calls end when the script does, also when it is told to.
 	working, finish := context.WithCancel(context.WithoutCancel(ctx))
 	defer finish()
-	if s.nodes, err = openNodes(working, s); err != nil {
-		_ = p.end(0)
-		return nil, err
-	}
+	s.openNodes(working)
 	defer s.closeNodes()
 	err = p.send(s.job("test"))
 	if err != nil {
@@ -137,10 +134,7 @@ func Interact(ctx context.Context, o Options) error {
 	s.p = p
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
-	if s.nodes, err = openNodes(ctx, s); err != nil {
-		_ = p.end(0)
-		return err
-	}
+	s.openNodes(ctx)
 	defer s.closeNodes()
 	j := s.job("interactive")
 	if j.Script.Text == "" {
