@@ -62,13 +62,13 @@ func spellOut(pattern string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q has [%s], which is not a list of numbers and ranges, such as [1-3,7]", pattern, inside)
 		}
+		if len(list)+len(numbers)*len(tails) > maxRange {
+			return nil, fmt.Errorf("%q names more than %d nodes", pattern, maxRange)
+		}
 		for _, n := range numbers {
 			for _, tail := range tails {
 				list = append(list, before+n+tail)
 			}
-		}
-		if len(list) > maxRange {
-			return nil, fmt.Errorf("%q names more than %d nodes", pattern, maxRange)
 		}
 	}
 	return list, nil
