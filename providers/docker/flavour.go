@@ -268,7 +268,7 @@ func (e *engine) addresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (ne
 			had[key] = a
 		}
 	}
-	given, err := assign(subnet, namesOf(nodes), had)
+	given, err := assign(subnet, subnet.Addr().Next(), namesOf(nodes), had)
 	if err != nil {
 		return netip.Prefix{}, nil, sdk.AttributeError("subnet", "The network is too small",
 			fmt.Sprintf("%s. Set a larger subnet, such as %s; every node is then created anew.", err, larger(subnet)))

@@ -86,13 +86,14 @@ func (e *engine) furtherNetworks(r sdk.ExpandRequest[FlavourConfig], nodes []nod
 				}
 			}
 		}
-		given, err := assign(subnet, namesOf(members), had)
-		if err != nil {
-			return c, sdk.AttributeError(path+".subnet", "The network is too small", fmt.Sprintf("%s. Set a larger subnet, such as %s.", err, larger(subnet)))
-		}
 		own := Network{Name: f.Name, Driver: f.Driver, Options: f.Options, Subnet: subnet.String(), Gateway: f.Gateway, IPv6: f.IPv6, Internal: f.Internal}
 		if own.Gateway == "" {
 			own.Gateway = subnet.Addr().Next().String()
+		}
+		gateway, _ := netip.ParseAddr(own.Gateway) // one that is no address, the network itself refuses
+		given, err := assign(subnet, gateway, namesOf(members), had)
+		if err != nil {
+			return c, sdk.AttributeError(path+".subnet", "The network is too small", fmt.Sprintf("%s. Set a larger subnet, such as %s.", err, larger(subnet)))
 		}
 		six := uniqueLocal(e.seed+"\x00"+deployment, f.Name)
 		if f.IPv6 {

@@ -52,7 +52,7 @@ func TestExpandFurtherNetworks(t *testing.T) {
 			"network": networkBlocks(
 				map[string]cty.Value{"name": str("storage"), "members": strs("client2", "server"), "internal": cty.True},
 				map[string]cty.Value{"name": str("lab"), "members": strs("server"), "existing": str("office")},
-				map[string]cty.Value{"name": str("wire"), "members": strs("client"), "driver": str("macvlan"), "subnet": str("10.7.0.0/24"), "ipv6": cty.True,
+				map[string]cty.Value{"name": str("wire"), "members": strs("client"), "driver": str("macvlan"), "subnet": str("10.7.0.0/24"), "gateway": str("10.7.0.2"), "ipv6": cty.True,
 					"options": cty.ObjectVal(map[string]cty.Value{"parent": str("eth1")})}),
 		},
 	}.expand(t)
@@ -68,8 +68,8 @@ func TestExpandFurtherNetworks(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for i, want := range []string{
-		"10.89.0.2 fd00:1::2 ? 10.7.0.2 " + wire + "2",
-		"10.89.0.3 fd00:1::3 ? 10.89.2.2 ? ? 10.7.0.3 " + wire + "3",
+		"10.89.0.2 fd00:1::2 ? 10.7.0.3 " + wire + "3",
+		"10.89.0.3 fd00:1::3 ? 10.89.2.2 ? ? 10.7.0.4 " + wire + "4",
 		"10.89.0.4 fd00:1::4 ? 10.89.2.3 ? office ? ?",
 	} {
 		if got := connectionsOf(x.Resources[4+i].Values); got != want {

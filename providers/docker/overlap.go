@@ -152,7 +152,7 @@ func (n networks) disconnectOwn(ctx context.Context, op sdk.Operation, used *net
 	if err != nil {
 		return fmt.Errorf("read network %s: %w", used.Name, err)
 	}
-	for id := range seen.Network.Containers {
+	for _, id := range keysOf(seen.Network.Containers) {
 		c, err := n.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		all := op
 		all.Attempt = "" // the containers' are others

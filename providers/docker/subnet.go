@@ -118,14 +118,14 @@ func offset(a netip.Addr, n uint64) (netip.Addr, bool) {
 
 // assign gives every name an address of subnet: the one that it has, if it is
 // of this subnet and not another's; else the first that is free, preferring
-// those that no name had. The first address is the gateway's, the last one the
-// broadcast's. It fails when the subnet is full.
-func assign(subnet netip.Prefix, names []string, prior map[string]netip.Addr) (map[string]netip.Addr, error) {
+// those that no name had. The first address is for the gateway, even where that
+// has another one, and the last is the broadcast's. It fails when the subnet is
+// full.
+func assign(subnet netip.Prefix, gateway netip.Addr, names []string, prior map[string]netip.Addr) (map[string]netip.Addr, error) {
 	size := uint64(1) << (32 - subnet.Bits())
 	usable := func(a netip.Addr) bool {
 		last, _ := offset(subnet.Addr(), size-1)
-		gateway, _ := offset(subnet.Addr(), 1)
-		return subnet.Contains(a) && a != subnet.Addr() && a != gateway && a != last
+		return subnet.Contains(a) && a != subnet.Addr() && a != subnet.Addr().Next() && a != gateway && a != last
 	}
 	given := make(map[string]netip.Addr, len(names))
 	used := map[netip.Addr]bool{}
@@ -140,7 +140,7 @@ func assign(subnet netip.Prefix, names []string, prior map[string]netip.Addr) (m
 	}
 	free := func(avoid map[netip.Addr]bool) (netip.Addr, bool) {
 		for n := uint64(2); n+1 < size; n++ {
-			if a, _ := offset(subnet.Addr(), n); !used[a] && !avoid[a] {
+			if a, _ := offset(subnet.Addr(), n); a != gateway && !used[a] && !avoid[a] {
 				return a, true
 			}
 		}
