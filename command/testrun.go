@@ -44,13 +44,22 @@ func (t *trial) deployment(d addr.Deployment) {
 	}
 }
 
+// bad shows diagnostics and reports whether there are errors among them. What
+// was under way when Ctrl-C came has only that to say.
+func (t *trial) bad(diags hcl.Diagnostics) bool {
+	if t.soft.Err() != nil {
+		return true
+	}
+	t.view.Diagnostics(diags)
+	return diags.HasErrors()
+}
+
 // fresh deploys, tests and destroys. It reports whether to go on.
 func (t *trial) fresh(f projectFlags, d addr.Deployment, n int) bool {
 	passed, made := false, false
 	status := f.openIn(t.soft, t.env, "test", t.view, t.addSources, func(o opened) int {
 		planned, diags := o.Plan(t.soft, deploy.PlanOptions{})
-		t.view.Diagnostics(diags)
-		if diags.HasErrors() {
+		if t.bad(diags) {
 			return t.notRun(d, n)
 		}
 		scripts, ok := t.scriptsOf(o, d, planned)
@@ -123,8 +132,7 @@ func (t *trial) scriptsOf(o opened, d addr.Deployment, planned *deploy.Planned) 
 	var names []string
 	if planned == nil && len(scripts) == 0 {
 		now, diags := o.Plan(t.soft, deploy.PlanOptions{})
-		t.view.Diagnostics(diags)
-		if diags.HasErrors() {
+		if t.bad(diags) {
 			return nil, false
 		}
 		if now.HasChanges() {
@@ -134,8 +142,7 @@ func (t *trial) scriptsOf(o opened, d addr.Deployment, planned *deploy.Planned) 
 	}
 	if len(scripts) == 0 {
 		own, diags := t.ownScript(o.Project, d, planned)
-		t.view.Diagnostics(diags)
-		if diags.HasErrors() {
+		if t.bad(diags) {
 			return nil, false
 		}
 		scripts = []driver.Script{own}
@@ -143,11 +150,7 @@ func (t *trial) scriptsOf(o opened, d addr.Deployment, planned *deploy.Planned) 
 	names = nodeNames(o.Project, d, planned)
 	for _, s := range scripts {
 		problems, err := driver.Check(t.soft, driver.Options{Python: t.python, Dir: ".", Environ: t.env.Environ, Flavour: d.String(), Script: s}, names)
-		diags := problemsOf(s, problems, err)
-		if t.soft.Err() == nil {
-			t.view.Diagnostics(diags)
-		}
-		if diags.HasErrors() {
+		if t.bad(problemsOf(s, problems, err)) {
 			return nil, false
 		}
 	}
