@@ -114,10 +114,12 @@ type DataType struct{ Block schema.Block }
 
 // Flavour describes a way to run a composition.
 type Flavour struct {
-	Block schema.Block // the body of a flavour block, without nxc's own arguments (type, default, provider)
+	Block schema.Block // the body of a flavour block, without nxc's own arguments (type, default, provider, update)
 	// Sources are the flavour's Nix files, name to text. default.nix is the
 	// entry: { modules; artifacts; extra; }, see docs on writing a flavour.
 	Sources map[string]string
+	// Switches: its nodes can take on another system while they run.
+	Switches bool
 }
 
 // Hand is something a node can do.
@@ -196,6 +198,9 @@ type Role struct {
 	Rest    bool     // takes the nodes that remain
 	Min     int      // with Rest: at least so many
 	Options json.RawMessage
+	// Switch: the user wants nodes of this role to take on another system while
+	// they run. Only a flavour that Switches is asked to.
+	Switch bool
 }
 
 // ResourceKey names a resource within a deployment.
@@ -356,6 +361,7 @@ type Progress struct {
 	Done, Expected int64  // 0, 0: not known
 	Unit           string // "bytes", or a plural noun
 	Log            string // a line worth keeping; not a phase
+	Note           string // a line that everybody should see; not a phase
 }
 
 // FindRequest asks what exists outside.

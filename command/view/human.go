@@ -199,10 +199,20 @@ func (h *Human) Progress(op apply.Operation, p apply.Progress) {
 	if p.Expected > 0 {
 		r.phase = fmt.Sprintf("%s %d/%d %s", p.Phase, p.Done, p.Expected, p.Unit)
 	}
-	if p.Log != "" && h.o.Verbose {
-		h.clear()
-		fmt.Fprintf(h.o.Out, "%s: %s\n", r.name, p.Log)
+	for _, line := range []string{p.Note, h.verbose(p.Log)} {
+		if line != "" {
+			h.clear()
+			fmt.Fprintf(h.o.Out, "%s: %s\n", r.name, line)
+		}
 	}
+}
+
+// verbose is a line that only those hear who asked for everything.
+func (h *Human) verbose(line string) string {
+	if h.o.Verbose {
+		return line
+	}
+	return ""
 }
 
 // Done says how an operation ended.

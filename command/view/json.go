@@ -80,6 +80,7 @@ type hookJSON struct {
 	Expected int64        `json:"expected,omitempty"`
 	Unit     string       `json:"unit,omitempty"`
 	Log      string       `json:"log,omitempty"`
+	Note     string       `json:"note,omitempty"`
 }
 
 type summaryJSON struct {
@@ -210,8 +211,8 @@ func (j *JSON) Started(op apply.Operation) {
 // Progress prints apply_progress.
 func (j *JSON) Progress(op apply.Operation, p apply.Progress) {
 	h := hookOf(op, 0)
-	h.Phase, h.Done, h.Expected, h.Unit, h.Log = p.Phase, p.Done, p.Expected, p.Unit, p.Log
-	j.emit(message{Type: "apply_progress", Message: op.Change.Addr.String() + ": " + p.Phase + p.Log, Hook: h})
+	h.Phase, h.Done, h.Expected, h.Unit, h.Log, h.Note = p.Phase, p.Done, p.Expected, p.Unit, p.Log, p.Note
+	j.emit(message{Type: "apply_progress", Message: op.Change.Addr.String() + ": " + p.Phase + p.Log + p.Note, Hook: h})
 }
 
 // Done prints apply_complete or apply_errored.

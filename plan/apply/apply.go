@@ -110,6 +110,7 @@ type Progress struct {
 	Done, Expected int64
 	Unit           string
 	Log            string
+	Note           string
 }
 
 // Events are told what goes on. Calls come concurrently.

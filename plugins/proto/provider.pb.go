@@ -497,6 +497,7 @@ type Progress struct {
 	Expected      int64                  `protobuf:"varint,3,opt,name=expected,proto3" json:"expected,omitempty"` // 0: not known
 	Unit          string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`          // "bytes", or a plural noun
 	Log           string                 `protobuf:"bytes,5,opt,name=log,proto3" json:"log,omitempty"`            // a line worth keeping
+	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`          // a line that everybody should see
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -562,6 +563,13 @@ func (x *Progress) GetUnit() string {
 func (x *Progress) GetLog() string {
 	if x != nil {
 		return x.Log
+	}
+	return ""
+}
+
+func (x *Progress) GetNote() string {
+	if x != nil {
+		return x.Note
 	}
 	return ""
 }
@@ -1094,6 +1102,7 @@ type Flavour struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Block         *Block                 `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
 	Sources       map[string]string      `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Nix files; default.nix is the entry
+	Switches      bool                   `protobuf:"varint,3,opt,name=switches,proto3" json:"switches,omitempty"`                                                                        // its nodes can take on another system while they run
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1140,6 +1149,13 @@ func (x *Flavour) GetSources() map[string]string {
 		return x.Sources
 	}
 	return nil
+}
+
+func (x *Flavour) GetSwitches() bool {
+	if x != nil {
+		return x.Switches
+	}
+	return false
 }
 
 type ConfigureRequest struct {
@@ -1637,13 +1653,16 @@ func (x *ExpandHeader) GetExtra() []byte {
 }
 
 type Role struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	System        string                 `protobuf:"bytes,2,opt,name=system,proto3" json:"system,omitempty"` // store path
-	Nodes         []string               `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	Rest          bool                   `protobuf:"varint,4,opt,name=rest,proto3" json:"rest,omitempty"`
-	Min           int64                  `protobuf:"varint,5,opt,name=min,proto3" json:"min,omitempty"`
-	Options       []byte                 `protobuf:"bytes,6,opt,name=options,proto3" json:"options,omitempty"` // JSON
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	System  string                 `protobuf:"bytes,2,opt,name=system,proto3" json:"system,omitempty"` // store path
+	Nodes   []string               `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Rest    bool                   `protobuf:"varint,4,opt,name=rest,proto3" json:"rest,omitempty"`
+	Min     int64                  `protobuf:"varint,5,opt,name=min,proto3" json:"min,omitempty"`
+	Options []byte                 `protobuf:"bytes,6,opt,name=options,proto3" json:"options,omitempty"` // JSON
+	// The user wants nodes of this role to take on another system while they
+	// run. Only for a flavour that switches.
+	Switch        bool `protobuf:"varint,7,opt,name=switch,proto3" json:"switch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1718,6 +1737,13 @@ func (x *Role) GetOptions() []byte {
 		return x.Options
 	}
 	return nil
+}
+
+func (x *Role) GetSwitch() bool {
+	if x != nil {
+		return x.Switch
+	}
+	return false
 }
 
 type ResourceKey struct {
@@ -5045,13 +5071,14 @@ const file_provider_proto_rawDesc = "" +
 	"\x04uuid\x18\x03 \x01(\tR\x04uuid\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\tR\aattempt\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"v\n" +
+	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"\x8a\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x03R\x04done\x12\x1a\n" +
 	"\bexpected\x18\x03 \x01(\x03R\bexpected\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x10\n" +
-	"\x03log\x18\x05 \x01(\tR\x03log\"\x0f\n" +
+	"\x03log\x18\x05 \x01(\tR\x03log\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\"\x0f\n" +
 	"\rSchemaRequest\"\x95\x05\n" +
 	"\x0eSchemaResponse\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
@@ -5109,10 +5136,11 @@ const file_provider_proto_rawDesc = "" +
 	"\x11update_timeout_ms\x18\b \x01(\x03R\x0fupdateTimeoutMs\x12*\n" +
 	"\x11delete_timeout_ms\x18\t \x01(\x03R\x0fdeleteTimeoutMs\"8\n" +
 	"\bDataType\x12,\n" +
-	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\"\xb4\x01\n" +
+	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\"\xd0\x01\n" +
 	"\aFlavour\x12,\n" +
 	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\x12?\n" +
-	"\asources\x18\x02 \x03(\v2%.nxc.provider.v1.Flavour.SourcesEntryR\asources\x1a:\n" +
+	"\asources\x18\x02 \x03(\v2%.nxc.provider.v1.Flavour.SourcesEntryR\asources\x12\x1a\n" +
+	"\bswitches\x18\x03 \x01(\bR\bswitches\x1a:\n" +
 	"\fSourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +
@@ -5156,14 +5184,15 @@ const file_provider_proto_rawDesc = "" +
 	"\x05extra\x18\a \x01(\fR\x05extra\x1a<\n" +
 	"\x0eArtifactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x01\n" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06system\x18\x02 \x01(\tR\x06system\x12\x14\n" +
 	"\x05nodes\x18\x03 \x03(\tR\x05nodes\x12\x12\n" +
 	"\x04rest\x18\x04 \x01(\bR\x04rest\x12\x10\n" +
 	"\x03min\x18\x05 \x01(\x03R\x03min\x12\x18\n" +
-	"\aoptions\x18\x06 \x01(\fR\aoptions\"3\n" +
+	"\aoptions\x18\x06 \x01(\fR\aoptions\x12\x16\n" +
+	"\x06switch\x18\a \x01(\bR\x06switch\"3\n" +
 	"\vResourceKey\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"_\n" +

@@ -33,18 +33,30 @@ type ExpandRequest[C any] struct {
 // must not depend on it.
 func (r *ExpandRequest[C]) Unknown(name string) bool { return r.unknown[name] }
 
+// FlavourOptions say what else a flavour can do.
+type FlavourOptions struct {
+	// Switches: where the user writes update = "switch", a role has Switch, and
+	// its nodes take on another system while they run; see SwitchSystem.
+	Switches bool
+}
+
 // NewFlavour returns a flavour. C is a struct with nxc tags for the flavour
 // block, sources are its Nix files (see Sources), and expand says what a
 // deployment consists of.
-func NewFlavour[C any](name string, sources map[string]string, expand func(ctx context.Context, r ExpandRequest[C], out *Expansion) error) Flavour {
+func NewFlavour[C any](name string, sources map[string]string, expand func(ctx context.Context, r ExpandRequest[C], out *Expansion) error, o ...FlavourOptions) Flavour {
 	t, err := typed.For[C]()
-	return &flavour[C]{name: name, sources: sources, f: expand, typ: t, err: err}
+	f := &flavour[C]{name: name, sources: sources, f: expand, typ: t, err: err}
+	if len(o) > 0 {
+		f.options = o[0]
+	}
+	return f
 }
 
 type flavour[C any] struct {
 	name    string
 	sources map[string]string
 	f       func(ctx context.Context, r ExpandRequest[C], out *Expansion) error
+	options FlavourOptions
 	typ     *typed.Type
 	err     error
 }
@@ -55,10 +67,10 @@ func (f *flavour[C]) describe() (*plugins.Flavour, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	if err := refuseReserved(&f.typ.Block, "type", "default", "provider"); err != nil {
+	if err := refuseReserved(&f.typ.Block, "type", "default", "provider", "update"); err != nil {
 		return nil, err
 	}
-	return &plugins.Flavour{Block: f.typ.Block, Sources: f.sources}, nil
+	return &plugins.Flavour{Block: f.typ.Block, Sources: f.sources, Switches: f.options.Switches}, nil
 }
 
 func (f *flavour[C]) decodable(config cty.Value) error {

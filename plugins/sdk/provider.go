@@ -44,6 +44,9 @@ func (o Operation) Phase(text string) { o.Report(plugins.Progress{Phase: text}) 
 // Log keeps a line that belongs to the operation.
 func (o Operation) Log(line string) { o.Report(plugins.Progress{Log: line}) }
 
+// Note says a line that everybody should see, such as which units restarted.
+func (o Operation) Note(line string) { o.Report(plugins.Progress{Note: line}) }
+
 // Report sends a progress event. It never blocks for long and may be called
 // from any goroutine until the verb returns.
 func (o Operation) Report(p plugins.Progress) {

@@ -22,11 +22,11 @@ func operationFrom(o *proto.Operation) plugins.Operation {
 }
 
 func progressTo(p plugins.Progress) *proto.Progress {
-	return &proto.Progress{Phase: text(p.Phase), Done: p.Done, Expected: p.Expected, Unit: text(p.Unit), Log: text(p.Log)}
+	return &proto.Progress{Phase: text(p.Phase), Done: p.Done, Expected: p.Expected, Unit: text(p.Unit), Log: text(p.Log), Note: text(p.Note)}
 }
 
 func progressFrom(p *proto.Progress) plugins.Progress {
-	return plugins.Progress{Phase: p.GetPhase(), Done: p.GetDone(), Expected: p.GetExpected(), Unit: p.GetUnit(), Log: p.GetLog()}
+	return plugins.Progress{Phase: p.GetPhase(), Done: p.GetDone(), Expected: p.GetExpected(), Unit: p.GetUnit(), Log: p.GetLog(), Note: p.GetNote()}
 }
 
 func contextTo(c *plugins.Context) *proto.Context {
@@ -61,11 +61,11 @@ func resourceKeyFrom(k *proto.ResourceKey) plugins.ResourceKey {
 }
 
 func roleTo(r *plugins.Role) *proto.Role {
-	return &proto.Role{Name: r.Name, System: r.System, Nodes: r.Nodes, Rest: r.Rest, Min: int64(r.Min), Options: r.Options}
+	return &proto.Role{Name: r.Name, System: r.System, Nodes: r.Nodes, Rest: r.Rest, Min: int64(r.Min), Options: r.Options, Switch: r.Switch}
 }
 
 func roleFrom(r *proto.Role) plugins.Role {
-	return plugins.Role{Name: r.GetName(), System: r.GetSystem(), Nodes: r.GetNodes(), Rest: r.GetRest(), Min: int(r.GetMin()), Options: r.GetOptions()}
+	return plugins.Role{Name: r.GetName(), System: r.GetSystem(), Nodes: r.GetNodes(), Rest: r.GetRest(), Min: int(r.GetMin()), Options: r.GetOptions(), Switch: r.GetSwitch()}
 }
 
 func windowSizeTo(w *plugins.WindowSize) *proto.WindowSize {

@@ -305,7 +305,7 @@ func TestExpandRoundTrip(t *testing.T) {
 	}
 	request := plugins.ExpandRequest{
 		Composition: "c", Label: "l", Flavour: "stub", Config: cty.ObjectVal(map[string]cty.Value{"n": cty.UnknownVal(cty.Number)}),
-		Roles:     []plugins.Role{{Name: "r", System: "/nix/store/s", Nodes: []string{"r1", "r2"}, Rest: true, Min: 2, Options: []byte(`{"a":1}`)}},
+		Roles:     []plugins.Role{{Name: "r", System: "/nix/store/s", Nodes: []string{"r1", "r2"}, Rest: true, Min: 2, Options: []byte(`{"a":1}`), Switch: true}},
 		Artifacts: map[string]string{"image": "/nix/store/i"}, Extra: []byte(`[1]`), Prior: prior,
 	}
 	result := &plugins.Expansion{
