@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
@@ -101,8 +100,7 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 		r.recordNodes(record, d, result.Values, x.digests)
 		if d != nil && d.Evaluation != nil {
 			record.Pin = &state.Pin{Label: d.Evaluation.Nixpkgs.Label, Revision: d.Evaluation.Nixpkgs.Revision, Hash: d.pinHash}
-			params, err := jsonOf(d.composed.Params)
-			if err = errors.Join(err, record.SetParams(params)); err != nil {
+			if err := record.SetParams(d.Evaluation.Params); err != nil {
 				return append(diags, stateDiagnostic(err))
 			}
 		}

@@ -17,6 +17,10 @@ type Evaluation struct {
 	// number or a list of names for each.
 	Distribution map[string]json.RawMessage
 
+	// Params are what the composition had as setup.params: the request's, and
+	// those of its setup.
+	Params json.RawMessage
+
 	Extra         json.RawMessage // what the flavour's module says beyond artifacts
 	TestScript    string
 	HasTestScript bool
@@ -66,6 +70,7 @@ type result struct {
 	Roles        map[string]Role            `json:"roles"`
 	Artifacts    map[string]Artifact        `json:"artifacts"`
 	Distribution map[string]json.RawMessage `json:"distribution"`
+	Params       json.RawMessage            `json:"params"`
 	Extra        json.RawMessage            `json:"extra"`
 	TestScript   *string                    `json:"testScript"`
 	TestScriptAt *Position                  `json:"testScriptAt"`
@@ -83,6 +88,7 @@ func parseResult(text []byte, local bool) (*Evaluation, error) {
 		Roles:        r.Roles,
 		Artifacts:    r.Artifacts,
 		Distribution: r.Distribution,
+		Params:       r.Params,
 		Extra:        r.Extra,
 		Warnings:     r.Warnings,
 	}

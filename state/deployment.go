@@ -46,6 +46,9 @@ func (d *Deployment) Copy() *Deployment {
 
 // SetParams records what the composition was evaluated with, a JSON object.
 func (d *Deployment) SetParams(raw []byte) (err error) {
+	if len(raw) == 0 {
+		raw = []byte("{}")
+	}
 	if d.Params, err = canonical(raw); err != nil {
 		return fmt.Errorf("cannot record the composition's params: %w", err)
 	}

@@ -61,6 +61,7 @@ in
     roles;
   artifacts = builtins.mapAttrs (_: artifact) (flavour.artifacts context);
   distribution = composition.value.rolesDistribution or { };
+  inherit (setup.setup) params;
   extra = flavour.extra context;
   testScript = composition.testScript roles;
   inherit (composition) testScriptAt;
