@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plan"
@@ -44,7 +45,7 @@ func (r *run) begin() hcl.Diagnostics {
 		record := &state.Deployment{Name: name}
 		if old := r.session.Deployment(name); old != nil {
 			record = old.Copy()
-		} else if d == nil && !r.creates(name) {
+		} else if d == nil && !r.creates(name) && !r.outputs(name) {
 			continue
 		}
 		if record.UUID == "" {
@@ -73,6 +74,14 @@ func (r *run) begin() hcl.Diagnostics {
 func (r *run) creates(name addr.Deployment) bool {
 	return slices.ContainsFunc(r.planned.Plan.Changes, func(c plan.Change) bool {
 		return c.Addr.Deployment == name && !c.Data && c.Action != plan.NoOp
+	})
+}
+
+// outputs reports whether the plan gives a deployment outputs; the top level
+// may have some and nothing else.
+func (r *run) outputs(name addr.Deployment) bool {
+	return slices.ContainsFunc(r.planned.Outputs, func(o OutputChange) bool {
+		return o.Deployment == name && o.After != cty.NilVal
 	})
 }
 
