@@ -18,8 +18,8 @@ type attachments struct {
 }
 
 func (a attachments) add(n node, want *Container) {
-	want.Mounts = append(want.Mounts, a.mounts[n.name]...)
-	want.Volumes = a.targets[n.name]
+	want.Mounts = append(want.Mounts, a.mounts[n.Name]...)
+	want.Volumes = a.targets[n.Name]
 }
 
 // attach reads the volumes of each node, the composition's and the
@@ -41,11 +41,11 @@ func (e *engine) attach(nodes []node, configured map[string][]string, x extra, o
 				source = filepath.Join(e.project, source)
 			}
 			if strings.HasPrefix(source, "/") {
-				a.mounts[n.name] = append(a.mounts[n.name], Mount{Source: source, Target: target, ReadOnly: access == "ro"})
+				a.mounts[n.Name] = append(a.mounts[n.Name], Mount{Source: source, Target: target, ReadOnly: access == "ro"})
 				continue
 			}
-			a.targets[n.name] = append(a.targets[n.name], VolumeMount{Volume: source, Target: target, ReadOnly: access == "ro"})
-			a.volumes[n.name] = append(a.volumes[n.name], source)
+			a.targets[n.Name] = append(a.targets[n.Name], VolumeMount{Volume: source, Target: target, ReadOnly: access == "ro"})
+			a.volumes[n.Name] = append(a.volumes[n.Name], source)
 			named[source] = true
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -57,12 +56,8 @@ const (
 // sharedFolder is where the flavour's NixOS module expects the shared volume.
 const sharedFolder = "/var/nxc/shared"
 
-// node is one node of the deployment being laid out.
-type node struct {
-	name  string
-	role  *plugins.Role
-	index int // within its role
-}
+// node is one node of a deployment.
+type node = sdk.LaidOut
 
 // expand lays a composition out: one network, one image, a container a node,
 // and the volumes that they name.
@@ -76,7 +71,7 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	if err := e.runsSystems(); err != nil {
 		return err
 	}
-	nodes, err := nodesOf(r.Roles)
+	nodes, err := sdk.Nodes(r.Roles, "A Docker engine")
 	if err != nil {
 		return err
 	}
@@ -124,27 +119,27 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 	}
 	for _, n := range nodes {
 		want := containerOf(n, c, nodes)
-		want.Ports, want.IP = ports[n.name], addresses[n.name].String()
+		want.Ports, want.IP = ports[n.Name], addresses[n.Name].String()
 		if second != nil {
-			want.IP6 = second[n.name].String()
+			want.IP6 = second[n.Name].String()
 		}
-		want.Connections = further.of[n.name]
+		want.Connections = further.of[n.Name]
 		attached.add(n, &want)
-		layout.containers = append(layout.containers, composed{want, n.role.Name, n.index, attached.volumes[n.name], further.named[n.name]})
+		layout.containers = append(layout.containers, composed{want, n.Role.Name, n.Index, attached.volumes[n.Name], further.named[n.Name]})
 		if store == storeImage { // the store's mount is the first
 			want.Mounts = want.Mounts[1:]
 		}
-		added := sdk.Add(out, "docker_container", n.name, want).Ref("network", "docker_network", keyNetwork, "id")
-		further.refer(n.name, added)
+		added := sdk.Add(out, "docker_container", n.Name, want).Ref("network", "docker_network", keyNetwork, "id")
+		further.refer(n.Name, added)
 		if c.Image == "" {
 			added.Ref("image", "docker_image", keyImage, "reference")
 		}
-		for i, name := range attached.volumes[n.name] {
+		for i, name := range attached.volumes[n.Name] {
 			added.Ref(fmt.Sprintf("volume[%d].volume", i), "docker_volume", name, "volume_name")
 		}
 		out.Node(plugins.ExpandedNode{
-			Name: n.name, Role: n.role.Name, Index: n.index, System: n.role.System,
-			Resource: plugins.ResourceKey{Type: "docker_container", Key: n.name}, Address: "address",
+			Name: n.Name, Role: n.Role.Name, Index: n.Index, System: n.Role.System,
+			Resource: plugins.ResourceKey{Type: "docker_container", Key: n.Name}, Address: "address",
 		})
 	}
 	return layout.file(out)
@@ -154,79 +149,35 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 func systemsOf(nodes []node) []string {
 	var systems []string
 	for _, n := range nodes {
-		systems = append(systems, n.role.System)
+		systems = append(systems, n.Role.System)
 	}
 	slices.Sort(systems)
 	return slices.Compact(systems)
 }
 
-// nodesOf lists the nodes of all roles, in order.
-func nodesOf(roles []plugins.Role) ([]node, error) {
-	var nodes []node
-	for i := range roles {
-		role := &roles[i]
-		if role.Rest {
-			return nil, sdk.Error(fmt.Sprintf("Role %s cannot take the rest of the nodes", role.Name),
-				fmt.Sprintf("A Docker engine makes as many nodes as it is asked for. Give their number: roles = { %s = %d }.", role.Name, max(role.Min, 1)))
-		}
-		for index, name := range role.Nodes {
-			nodes = append(nodes, node{name: name, role: role, index: index})
-		}
-	}
-	return nodes, nil
-}
-
 // checkKeys makes sure that every key names a role or a node. The composition's
 // own ports and volumes may name roles that have no nodes today.
 func checkKeys(c *FlavourConfig, nodes []node) error {
-	var known []string
-	for _, n := range nodes {
-		known = append(known, n.role.Name, n.name)
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	maps := []struct {
-		attribute string
-		keys      []string
-	}{
-		{"ports", keysOf(c.Ports)}, {"volumes", keysOf(c.Volumes)}, {"privileged", c.Privileged},
-		{"capabilities", keysOf(c.Capabilities)}, {"memory", keysOf(c.Memory)}, {"cpus", keysOf(c.CPUs)},
-		{"restart", keysOf(c.Restart)}, {"devices", keysOf(c.Devices)}, {"gpus", keysOf(c.GPUs)}, {"tmpfs", keysOf(c.Tmpfs)},
-		{"sysctls", keysOf(c.Sysctls)}, {"ulimits", keysOf(c.Ulimits)}, {"network", memberKeys(c.Networks)},
-	}
-	for _, m := range maps {
-		for _, key := range m.keys {
-			if !slices.Contains(known, key) {
-				return sdk.AttributeError(m.attribute, fmt.Sprintf("There is no role or node %q", key),
-					fmt.Sprintf("The composition has: %s.", strings.Join(known, ", ")))
-			}
-		}
-	}
-	return nil
+	return sdk.CheckKeys(nodes,
+		sdk.KeyedBy("ports", c.Ports), sdk.KeyedBy("volumes", c.Volumes), sdk.Keyed{Attribute: "privileged", Keys: c.Privileged},
+		sdk.KeyedBy("capabilities", c.Capabilities), sdk.KeyedBy("memory", c.Memory), sdk.KeyedBy("cpus", c.CPUs),
+		sdk.KeyedBy("restart", c.Restart), sdk.KeyedBy("devices", c.Devices), sdk.KeyedBy("gpus", c.GPUs), sdk.KeyedBy("tmpfs", c.Tmpfs),
+		sdk.KeyedBy("sysctls", c.Sysctls), sdk.KeyedBy("ulimits", c.Ulimits), sdk.Keyed{Attribute: "network", Keys: memberKeys(c.Networks)})
 }
 
-func keysOf[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // of returns what a map says of a node: of itself, or else of its role.
 func of[V any](m map[string]V, n node) V {
-	if v, ok := m[n.name]; ok {
-		return v
-	}
-	return m[n.role.Name]
+	v, _ := sdk.Of(m, n)
+	return v
 }
 
 // containerOf is the container of a node, but for what it shares with others.
 func containerOf(n node, c *FlavourConfig, nodes []node) Container {
-	system := n.role.System
+	system := n.Role.System
 	want := Container{
-		Name:    n.name,
+		Name:    n.Name,
 		Image:   c.Image,
 		Command: []string{system + "/init"},
 		Env:     map[string]string{"PATH": "/run/wrappers/bin:" + system + "/sw/bin:" + system + "/sw/sbin"},
@@ -234,7 +185,7 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 		Mounts:  []Mount{{Source: storeFolder, Target: storeFolder, ReadOnly: true}},
 		// NixOS keeps its setuid programs there.
 		Tmpfs:        map[string]string{"/run/wrappers": "exec,suid,mode=755"},
-		Privileged:   slices.Contains(c.Privileged, n.name) || slices.Contains(c.Privileged, n.role.Name),
+		Privileged:   slices.Contains(c.Privileged, n.Name) || slices.Contains(c.Privileged, n.Role.Name),
 		Capabilities: of(c.Capabilities, n),
 		Devices:      of(c.Devices, n),
 		GPUs:         of(c.GPUs, n),
@@ -268,7 +219,7 @@ func (e *engine) addresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (ne
 			had[key] = a
 		}
 	}
-	given, err := assign(subnet, subnet.Addr().Next(), namesOf(nodes), had)
+	given, err := sdk.Addresses(subnet, subnet.Addr().Next(), namesOf(nodes), had)
 	if err != nil {
 		return netip.Prefix{}, nil, sdk.AttributeError("subnet", "The network is too small",
 			fmt.Sprintf("%s. Set a larger subnet, such as %s; every node is then created anew.", err, larger(subnet)))

@@ -31,7 +31,7 @@ func (f FurtherNetwork) members(nodes []node) []node {
 	}
 	var some []node
 	for _, n := range nodes {
-		if slices.Contains(f.Members, n.name) || slices.Contains(f.Members, n.role.Name) {
+		if slices.Contains(f.Members, n.Name) || slices.Contains(f.Members, n.Role.Name) {
 			some = append(some, n)
 		}
 	}
@@ -91,7 +91,7 @@ func (e *engine) furtherNetworks(r sdk.ExpandRequest[FlavourConfig], nodes []nod
 			own.Gateway = subnet.Addr().Next().String()
 		}
 		gateway, _ := netip.ParseAddr(own.Gateway) // one that is no address, the network itself refuses
-		given, err := assign(subnet, gateway, namesOf(members), had)
+		given, err := sdk.Addresses(subnet, gateway, namesOf(members), had)
 		if err != nil {
 			return c, sdk.AttributeError(path+".subnet", "The network is too small", fmt.Sprintf("%s. Set a larger subnet, such as %s.", err, larger(subnet)))
 		}
@@ -101,9 +101,9 @@ func (e *engine) furtherNetworks(r sdk.ExpandRequest[FlavourConfig], nodes []nod
 		}
 		c.own = append(c.own, own)
 		for _, n := range members {
-			one := Connection{IP: given[n.name].String()}
+			one := Connection{IP: given[n.Name].String()}
 			if f.IPv6 {
-				a, _ := twin(given[n.name], subnet, six) // a /64 has room
+				a, _ := twin(given[n.Name], subnet, six) // a /64 has room
 				one.IP6 = a.String()
 			}
 			c.join(n, nodes, f.Name, one)
@@ -116,8 +116,8 @@ func (e *engine) furtherNetworks(r sdk.ExpandRequest[FlavourConfig], nodes []nod
 // unless a node is called so.
 func (c *connections) join(n node, nodes []node, name string, one Connection) {
 	one.Aliases = aliasesOf(n, nodes)
-	c.of[n.name] = append(c.of[n.name], one)
-	c.named[n.name] = append(c.named[n.name], name)
+	c.of[n.Name] = append(c.of[n.Name], one)
+	c.named[n.Name] = append(c.named[n.Name], name)
 }
 
 // add makes the deployment's own further networks.
@@ -189,7 +189,7 @@ func (e *engine) second(r sdk.ExpandRequest[FlavourConfig], lan *Network, addres
 func namesOf(nodes []node) []string {
 	names := make([]string, len(nodes))
 	for i, n := range nodes {
-		names[i] = n.name
+		names[i] = n.Name
 	}
 	return names
 }
@@ -197,10 +197,10 @@ func namesOf(nodes []node) []string {
 // aliasesOf are a node's names beside its own: its role's means all the role's
 // nodes, unless a node is called so.
 func aliasesOf(n node, nodes []node) []string {
-	if slices.ContainsFunc(nodes, func(o node) bool { return o.name == n.role.Name }) {
+	if slices.ContainsFunc(nodes, func(o node) bool { return o.Name == n.Role.Name }) {
 		return nil
 	}
-	return []string{n.role.Name}
+	return []string{n.Role.Name}
 }
 
 // memberKeys are the roles and nodes that the further networks name.

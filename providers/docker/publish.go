@@ -16,12 +16,12 @@ func publish(nodes []node, configured, composed map[string][]string) (map[string
 	}
 	var taken []holding
 	for _, n := range nodes {
-		specs, from, index := configured[n.name], "ports", 0
+		specs, from, index := configured[n.Name], "ports", 0
 		if specs == nil {
-			specs, index = configured[n.role.Name], n.index
+			specs, index = configured[n.Role.Name], n.Index
 		}
 		if specs == nil {
-			specs, from, index = of(composed, n), "", n.index
+			specs, from, index = of(composed, n), "", n.Index
 		}
 		for _, spec := range specs {
 			r, err := parsePort(spec)
@@ -36,11 +36,11 @@ func publish(nodes []node, configured, composed map[string][]string) (map[string
 			for _, other := range taken {
 				if p.collides(other.port) {
 					return nil, portError(from, fmt.Sprintf("Port %d of the host is published twice", p.Host),
-						fmt.Sprintf("Both %s and %s publish %s. Give one of them another port.", other.node, n.name, p.claim()))
+						fmt.Sprintf("Both %s and %s publish %s. Give one of them another port.", other.node, n.Name, p.claim()))
 				}
 			}
-			taken = append(taken, holding{p, n.name})
-			ports[n.name] = append(ports[n.name], p)
+			taken = append(taken, holding{p, n.Name})
+			ports[n.Name] = append(ports[n.Name], p)
 		}
 	}
 	return ports, nil
@@ -56,8 +56,8 @@ func portError(from, summary, detail string) error {
 }
 
 func tooFewPorts(from, spec string, n node, r portRange) error {
-	nodes, p := n.role.Nodes, r.port
-	return portError(from, fmt.Sprintf("%q cannot be published for every node of %s", spec, n.role.Name),
+	nodes, p := n.Role.Nodes, r.port
+	return portError(from, fmt.Sprintf("%q cannot be published for every node of %s", spec, n.Role.Name),
 		fmt.Sprintf("The role has %d nodes, and a port of the host leads to one. Name the node (%s = [%q]), give a port for each (\"%d-%d:%d\"), or let the engine choose (\"%d\").",
 			len(nodes), nodes[0], spec, p.Host, p.Host+int64(len(nodes))-1, p.Container, p.Container))
 }

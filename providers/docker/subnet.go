@@ -116,52 +116,6 @@ func offset(a netip.Addr, n uint64) (netip.Addr, bool) {
 	return netip.AddrFrom4(b), true
 }
 
-// assign gives every name an address of subnet: the one that it has, if it is
-// of this subnet and not another's; else the first that is free, preferring
-// those that no name had. The first address is for the gateway, even where that
-// has another one, and the last is the broadcast's. It fails when the subnet is
-// full.
-func assign(subnet netip.Prefix, gateway netip.Addr, names []string, prior map[string]netip.Addr) (map[string]netip.Addr, error) {
-	size := uint64(1) << (32 - subnet.Bits())
-	usable := func(a netip.Addr) bool {
-		last, _ := offset(subnet.Addr(), size-1)
-		return subnet.Contains(a) && a != subnet.Addr() && a != subnet.Addr().Next() && a != gateway && a != last
-	}
-	given := make(map[string]netip.Addr, len(names))
-	used := map[netip.Addr]bool{}
-	for _, name := range names {
-		if a, ok := prior[name]; ok && usable(a) && !used[a] {
-			given[name], used[a] = a, true
-		}
-	}
-	leaving := map[netip.Addr]bool{}
-	for _, a := range prior {
-		leaving[a] = true
-	}
-	free := func(avoid map[netip.Addr]bool) (netip.Addr, bool) {
-		for n := uint64(2); n+1 < size; n++ {
-			if a, _ := offset(subnet.Addr(), n); a != gateway && !used[a] && !avoid[a] {
-				return a, true
-			}
-		}
-		return netip.Addr{}, false
-	}
-	for _, name := range names {
-		if _, ok := given[name]; ok {
-			continue
-		}
-		a, ok := free(leaving)
-		if !ok {
-			a, ok = free(nil)
-		}
-		if !ok {
-			return nil, fmt.Errorf("%s has no address left for %s", subnet, name)
-		}
-		given[name], used[a] = a, true
-	}
-	return given, nil
-}
-
 // hostRoutes are the subnets that this machine has routes to.
 func hostRoutes() []netip.Prefix {
 	f, err := os.Open(ownNetwork + "route")

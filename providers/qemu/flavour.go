@@ -3,7 +3,6 @@ package qemu
 import (
 	"context"
 	"embed"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/bits"
@@ -53,12 +52,8 @@ type extra struct {
 // node's name.
 const keyNetwork = "lan"
 
-// node is one node of the deployment being laid out.
-type node struct {
-	name  string
-	role  *plugins.Role
-	index int // within its role
-}
+// node is one node of a deployment.
+type node = sdk.LaidOut
 
 func (h *host) expandRamdisk(_ context.Context, r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) error {
 	return h.expand(r, out)
@@ -76,7 +71,7 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 			return fmt.Errorf("read what the flavour's Nix half returned: %w", err)
 		}
 	}
-	nodes, err := nodesOf(r.Roles)
+	nodes, err := sdk.Nodes(r.Roles, "QEMU")
 	if err != nil {
 		return err
 	}
@@ -84,7 +79,7 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 		return err
 	}
 	c := &r.Flavour
-	if err := checkKeys(c, nodes); err != nil {
+	if err := sdk.CheckKeys(nodes, sdk.KeyedBy("role_memory", c.RoleMemory), sdk.KeyedBy("role_vcpus", c.RoleVCPUs), sdk.KeyedBy("ports", c.Ports)); err != nil {
 		return err
 	}
 	ports, err := publish(nodes, c.Ports)
@@ -103,12 +98,12 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 	sdk.Add(out, "qemu_network", keyNetwork, Network{Name: keyNetwork, Subnet: subnet.String(), NAT: c.NAT})
 	for _, n := range nodes {
 		want := h.machineOf(n, c, nodes, x, r.Artifacts)
-		want.Forwards, want.IP = ports[n.name], addresses[n.name].String()
-		memory[n.name] = want.Memory
-		sdk.Add(out, "qemu_machine", n.name, want).Ref("network", "qemu_network", keyNetwork, "id")
+		want.Forwards, want.IP = ports[n.Name], addresses[n.Name].String()
+		memory[n.Name] = want.Memory
+		sdk.Add(out, "qemu_machine", n.Name, want).Ref("network", "qemu_network", keyNetwork, "id")
 		out.Node(plugins.ExpandedNode{
-			Name: n.name, Role: n.role.Name, Index: n.index, System: n.role.System,
-			Resource: plugins.ResourceKey{Type: "qemu_machine", Key: n.name}, Address: "address",
+			Name: n.Name, Role: n.Role.Name, Index: n.Index, System: n.Role.System,
+			Resource: plugins.ResourceKey{Type: "qemu_machine", Key: n.Name}, Address: "address",
 		})
 	}
 	if r.Unknown("memory") || r.Unknown("role_memory") {
@@ -120,16 +115,16 @@ func (h *host) expand(r sdk.ExpandRequest[FlavourConfig], out *sdk.Expansion) er
 // machineOf is the machine of a node, but for what it shares with others.
 func (h *host) machineOf(n node, c *FlavourConfig, nodes []node, x extra, artifacts map[string]string) Machine {
 	want := Machine{
-		Name: n.name, System: n.role.System,
-		Kernel: artifacts["kernel-"+n.role.Name], Initrd: artifacts["initrd"],
-		KernelParams: x.Roles[n.role.Name].KernelParams,
+		Name: n.Name, System: n.Role.System,
+		Kernel: artifacts["kernel-"+n.Role.Name], Initrd: artifacts["initrd"],
+		KernelParams: x.Roles[n.Role.Name].KernelParams,
 		Memory:       c.Memory, VCPUs: c.VCPUs,
 		Accelerator: c.Accelerator, MachineType: c.MachineType, Arguments: c.Arguments,
 	}
-	if v, ok := of(c.RoleMemory, n); ok {
+	if v, ok := sdk.Of(c.RoleMemory, n); ok {
 		want.Memory = v
 	}
-	if v, ok := of(c.RoleVCPUs, n); ok {
+	if v, ok := sdk.Of(c.RoleVCPUs, n); ok {
 		want.VCPUs = v
 	}
 	switch x.Store {
@@ -139,91 +134,35 @@ func (h *host) machineOf(n node, c *FlavourConfig, nodes []node, x extra, artifa
 		want.Shares = []Share{{Tag: "nxc-store", Source: "/nix/store", ReadOnly: true}}
 	}
 	// The role's name means its first node, unless a node is called so.
-	if n.index == 0 && !slices.ContainsFunc(nodes, func(o node) bool { return o.name == n.role.Name }) {
-		want.Aliases = []string{n.role.Name}
+	if n.Index == 0 && !slices.ContainsFunc(nodes, func(o node) bool { return o.Name == n.Role.Name }) {
+		want.Aliases = []string{n.Role.Name}
 	}
 	return want
-}
-
-// nodesOf lists the nodes of all roles, in order.
-func nodesOf(roles []plugins.Role) ([]node, error) {
-	var nodes []node
-	for i := range roles {
-		role := &roles[i]
-		if role.Rest {
-			return nil, sdk.Error(fmt.Sprintf("Role %s cannot take the rest of the nodes", role.Name),
-				fmt.Sprintf("QEMU makes as many machines as it is asked for. Give their number: roles = { %s = %d }.", role.Name, max(role.Min, 1)))
-		}
-		for index, name := range role.Nodes {
-			nodes = append(nodes, node{name: name, role: role, index: index})
-		}
-	}
-	return nodes, nil
-}
-
-// checkKeys makes sure that every key names a role or a node.
-func checkKeys(c *FlavourConfig, nodes []node) error {
-	var known []string
-	for _, n := range nodes {
-		known = append(known, n.role.Name, n.name)
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	for _, m := range []struct {
-		attribute string
-		keys      []string
-	}{{"role_memory", keysOf(c.RoleMemory)}, {"role_vcpus", keysOf(c.RoleVCPUs)}, {"ports", keysOf(c.Ports)}} {
-		for _, key := range m.keys {
-			if !slices.Contains(known, key) {
-				return sdk.AttributeError(m.attribute, fmt.Sprintf("There is no role or node %q", key),
-					fmt.Sprintf("The composition has: %s.", strings.Join(known, ", ")))
-			}
-		}
-	}
-	return nil
-}
-
-func keysOf[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// of returns what a map says of a node: of itself, or else of its role.
-func of[V any](m map[string]V, n node) (V, bool) {
-	if v, ok := m[n.name]; ok {
-		return v, true
-	}
-	v, ok := m[n.role.Name]
-	return v, ok
 }
 
 // publish gives each node its ports of this machine.
 func publish(nodes []node, ports map[string][]string) (map[string][]Forward, error) {
 	given := map[string][]Forward{}
 	for _, n := range nodes {
-		specs, own := ports[n.name], true
+		specs, own := ports[n.Name], true
 		if specs == nil {
-			specs, own = ports[n.role.Name], len(n.role.Nodes) == 1
+			specs, own = ports[n.Role.Name], len(n.Role.Nodes) == 1
 		}
 		for _, spec := range specs {
 			f, last, err := parseForward(spec)
 			if err != nil {
 				return nil, sdk.AttributeError("ports", fmt.Sprintf("%q is not a port", spec), err.Error()+".")
 			}
-			switch place := f.Host + int64(n.index); {
+			switch place := f.Host + int64(n.Index); {
 			case last == f.Host && !own:
-				return nil, sdk.AttributeError("ports", fmt.Sprintf("%d nodes cannot share port %d", len(n.role.Nodes), f.Host),
-					fmt.Sprintf("Give a range, such as \"%d-%d:%d\", or name one node.", f.Host, f.Host+int64(len(n.role.Nodes))-1, f.Port))
+				return nil, sdk.AttributeError("ports", fmt.Sprintf("%d nodes cannot share port %d", len(n.Role.Nodes), f.Host),
+					fmt.Sprintf("Give a range, such as \"%d-%d:%d\", or name one node.", f.Host, f.Host+int64(len(n.Role.Nodes))-1, f.Port))
 			case last != f.Host && place > last:
-				return nil, sdk.AttributeError("ports", fmt.Sprintf("%q has too few ports for %d nodes", spec, len(n.role.Nodes)), "Widen the range.")
+				return nil, sdk.AttributeError("ports", fmt.Sprintf("%q has too few ports for %d nodes", spec, len(n.Role.Nodes)), "Widen the range.")
 			case last != f.Host:
 				f.Host = place
 			}
-			given[n.name] = append(given[n.name], f)
+			given[n.Name] = append(given[n.Name], f)
 		}
 	}
 	return given, nil
@@ -286,51 +225,14 @@ func chooseAddresses(r sdk.ExpandRequest[FlavourConfig], nodes []node) (netip.Pr
 			had[key] = a
 		}
 	}
-	given, ok := assign(subnet, nodes, had)
-	if !ok {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = n.Name
+	}
+	given, err := sdk.Addresses(subnet, subnet.Addr().Next(), names, had)
+	if err != nil {
 		return subnet, nil, sdk.AttributeError("subnet", "The network is too small",
-			fmt.Sprintf("%s has too few addresses for %d nodes. Set a larger subnet; every node is then created anew.", subnet, len(nodes)))
+			fmt.Sprintf("%s. Set a larger subnet; every node is then created anew.", err))
 	}
 	return subnet, given, nil
-}
-
-// assign gives every node an address: the one that it has, else the first that
-// is free, those that nobody had first. The first address is the gateway's.
-func assign(subnet netip.Prefix, nodes []node, had map[string]netip.Addr) (map[string]netip.Addr, bool) {
-	size := uint32(1) << (32 - subnet.Bits())
-	base := subnet.Addr().As4()
-	at := func(n uint32) netip.Addr {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(base[:])+n)
-		return netip.AddrFrom4(b)
-	}
-	given, used, leaving := map[string]netip.Addr{}, map[netip.Addr]bool{at(0): true, at(1): true, at(size - 1): true}, map[netip.Addr]bool{}
-	for _, n := range nodes {
-		if a, ok := had[n.name]; ok && subnet.Contains(a) && !used[a] {
-			given[n.name], used[a] = a, true
-		}
-	}
-	for _, a := range had {
-		leaving[a] = true
-	}
-	for _, n := range nodes {
-		if _, ok := given[n.name]; ok {
-			continue
-		}
-		for _, avoid := range []map[netip.Addr]bool{leaving, nil} {
-			for i := uint32(2); i < size-1; i++ {
-				if a := at(i); !used[a] && !avoid[a] {
-					given[n.name], used[a] = a, true
-					break
-				}
-			}
-			if _, ok := given[n.name]; ok {
-				break
-			}
-		}
-		if _, ok := given[n.name]; !ok {
-			return nil, false
-		}
-	}
-	return given, true
 }

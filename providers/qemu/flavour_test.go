@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +43,7 @@ func nodesNamed(names ...string) []node {
 	role := &plugins.Role{Name: "role", Nodes: names}
 	var nodes []node
 	for i, name := range names {
-		nodes = append(nodes, node{name, role, i})
+		nodes = append(nodes, node{Name: name, Role: role, Index: i})
 	}
 	return nodes
 }
@@ -71,41 +70,12 @@ func TestPublish(t *testing.T) {
 		}
 		var got []int64
 		for _, n := range tt.nodes {
-			for _, f := range given[n.name] {
+			for _, f := range given[n.Name] {
 				got = append(got, f.Host)
 			}
 		}
 		if err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, tt.want)
-		}
-	}
-}
-
-func TestAssign(t *testing.T) {
-	subnet := netip.MustParsePrefix("10.0.0.0/29")
-	a := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, n}) }
-	for name, tt := range map[string]struct {
-		nodes []node
-		had   map[string]netip.Addr
-		want  []netip.Addr
-	}{
-		"new":                       {nodesNamed("x", "y"), nil, []netip.Addr{a(2), a(3)}},
-		"kept":                      {nodesNamed("x", "y"), map[string]netip.Addr{"y": a(2)}, []netip.Addr{a(3), a(2)}},
-		"not at once another's":     {nodesNamed("x"), map[string]netip.Addr{"gone": a(2)}, []netip.Addr{a(3)}},
-		"another's when need be":    {nodesNamed("1", "2", "3", "4", "5"), map[string]netip.Addr{"gone": a(2)}, []netip.Addr{a(3), a(4), a(5), a(6), a(2)}},
-		"of another subnet":         {nodesNamed("x"), map[string]netip.Addr{"x": netip.MustParseAddr("10.1.0.2")}, []netip.Addr{a(2)}},
-		"the gateway's is not kept": {nodesNamed("x"), map[string]netip.Addr{"x": a(1)}, []netip.Addr{a(2)}},
-		"full":                      {nodesNamed("1", "2", "3", "4", "5", "6"), nil, nil},
-	} {
-		given, ok := assign(subnet, tt.nodes, tt.had)
-		if ok != (tt.want != nil) {
-			t.Errorf("%s: found %v", name, ok)
-			continue
-		}
-		for i, w := range tt.want {
-			if got := given[tt.nodes[i].name]; got != w {
-				t.Errorf("%s: node %s has %s, want %s", name, tt.nodes[i].name, got, w)
-			}
 		}
 	}
 }

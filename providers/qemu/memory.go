@@ -3,7 +3,9 @@ package qemu
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,7 +80,7 @@ func (h *host) reserve(have *Machine) (release func(), err error) {
 func (h *host) checkMemory(wanted map[string]string, prior map[string]Machine) error {
 	var sum int64
 	count := 0
-	for _, name := range keysOf(wanted) {
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if prior[name].Running {
 			continue
 		}
