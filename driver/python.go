@@ -40,6 +40,21 @@ func FindPython(cache string) (Python, error) {
 	return Python{Program: program, Driver: folder}, nil
 }
 
+// Files returns the driver's files by their paths, for those who bring it
+// elsewhere.
+func Files() (map[string]string, error) {
+	files := map[string]string{}
+	err := fs.WalkDir(sources, "python", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := sources.ReadFile(path)
+		files[path[len("python/"):]] = string(text)
+		return err
+	})
+	return files, err
+}
+
 // unpack writes the driver's files where they are not yet. Each version has a
 // folder of its own, so that another nxc's may run meanwhile.
 func unpack(cache string) (string, error) {

@@ -174,21 +174,21 @@ with subtest("all machines"):
 with subtest("power"):
     client1.succeed("touch /run/boot")
     client1.crash()
-    assert not client1.is_up()
     client1.wait_for_shutdown()
+    assert not client1.is_up()
     client1.start()
     assert client1.is_up()
     client1.fail("test -e /run/boot")
     client1.reboot()
     client1.connect()
     client1.wait_for_connection()
+    server.execute("systemctl poweroff", check_return=False)
     client1.shutdown()
     try:
         client1.succeed("true")
         raise AssertionError("a machine that is down took a command")
     except MachineError as e:
         assert client1.name in str(e), e
-    server.execute("systemctl poweroff", check_return=False)
     driver.join_all()
 
 problems = []

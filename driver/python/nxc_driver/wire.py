@@ -149,11 +149,11 @@ class WireBackend(Backend):
         return bool(self.wire.call(call="is_up", node=node)["up"])
 
     def wait_down(self, node: str) -> bool:
+        if node in self._off:
+            return True
         if self.is_up(node):
             self._silent.pop(node, None)
             return False
-        if node in self._off:
-            return True
         # A system that shuts down is silent before it is down, and takes it ill
         # to be told so again: give it time, and then wait for the rest.
         if time.monotonic() - self._silent.setdefault(node, time.monotonic()) < 3:
