@@ -61,7 +61,7 @@ func lineOf(file string, line, column int) *hcl.Range {
 }
 
 // failureOf shows why a script did not pass, in the line where it did not.
-func failureOf(d addr.Deployment, s driver.Script, result *driver.Result, results string) hcl.Diagnostics {
+func failureOf(d addr.Deployment, result *driver.Result, results string) hcl.Diagnostics {
 	f := result.Failure
 	summary, rest, _ := strings.Cut(f.Message, "\n")
 	if f.Kind == driver.Broken {

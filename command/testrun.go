@@ -235,13 +235,13 @@ func (t *trial) runOne(o opened, d addr.Deployment, s driver.Script, n int) bool
 		record.Add(e)
 		t.view.TestEvent(r, e)
 	}
-	t.view.TestBegan(r)
+	t.view.TestBegan(r, besides(options.Results))
 	result, err := driver.Run(t.soft, options)
 	if err != nil {
 		return fail(err)
 	}
 	if result.Failure != nil && result.Failure.Kind != driver.Interrupted {
-		t.view.Diagnostics(failureOf(d, s, result, options.Results))
+		t.view.Diagnostics(failureOf(d, result, besides(options.Results)))
 	}
 	t.ended(r, record, result, nil)
 	return result.Failure == nil
@@ -253,6 +253,18 @@ func (t *trial) ended(r view.TestRun, record *driver.Recorder, result *driver.Re
 	defer t.mu.Unlock()
 	t.outcomes = append(t.outcomes, view.TestOutcome{TestRun: r, Result: result})
 	t.junitAll.Add(record, result, err)
+}
+
+// besides is a path as people type it from here.
+func besides(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if short, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(short) {
+		return short
+	}
+	return path
 }
 
 // testOptions are what a test and an interactive session have in common.

@@ -63,13 +63,13 @@ func (t *testTree) depth(parent int) int {
 }
 
 // TestBegan heads the lines of a run.
-func (h *Human) TestBegan(r TestRun) {
+func (h *Human) TestBegan(r TestRun, folder string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clear()
 	h.status, h.nix = "", nixStatus{}
 	h.tests[r] = &testTree{}
-	fmt.Fprintln(h.o.Out, h.bold(r.name()))
+	fmt.Fprintln(h.o.Out, h.bold(r.name())+h.dim(", logs in "+folder))
 }
 
 // TestEvent prints subtests when they begin, other steps when they have ended.

@@ -12,6 +12,7 @@ type testJSON struct {
 	Script     string          `json:"script"`
 	Number     int             `json:"number"`
 	Of         int             `json:"of"`
+	Folder     string          `json:"folder,omitempty"`
 	Event      *driver.Event   `json:"event,omitempty"`
 	Status     string          `json:"status,omitempty"` // "passed", "failed", "timed out", "interrupted", "not run"
 	Elapsed    float64         `json:"elapsed_seconds,omitempty"`
@@ -24,8 +25,10 @@ func testOf(r TestRun) *testJSON {
 }
 
 // TestBegan prints test_start.
-func (j *JSON) TestBegan(r TestRun) {
-	j.emit(message{Type: "test_start", Message: r.name() + ": started", Test: testOf(r)})
+func (j *JSON) TestBegan(r TestRun, folder string) {
+	t := testOf(r)
+	t.Folder = folder
+	j.emit(message{Type: "test_start", Message: r.name() + ": started", Test: t})
 }
 
 // TestEvent prints test_begin, test_end, test_line, test_output or test_console.

@@ -13,7 +13,7 @@ func TestHumanTests(t *testing.T) {
 	h := NewHuman(Options{Out: &out, Err: &out})
 	one := TestRun{Deployment: "web::docker", Script: "test.py", Number: 1, Of: 1}
 	two := TestRun{Deployment: "web::vm", Script: "test.py", Number: 1, Of: 1, Several: true}
-	h.TestBegan(one)
+	h.TestBegan(one, "logs/1")
 	for _, e := range []driver.Event{
 		{Kind: "begin", ID: 1, What: "subtest", Text: "outer"},
 		{Kind: "begin", ID: 2, Parent: 1, What: "step", Node: "server", Text: "must succeed: a\nb"},
@@ -28,12 +28,12 @@ func TestHumanTests(t *testing.T) {
 	}
 	failed := &driver.Result{Elapsed: 2 * time.Second, Failure: &driver.Failure{Kind: driver.TimedOut}}
 	h.TestEnded(one, failed)
-	h.TestBegan(two)
+	h.TestBegan(two, "logs/2")
 	h.TestEvent(two, driver.Event{Kind: "output", Text: "printed"})
 	h.TestEnded(two, nil)
 	h.Tests([]TestOutcome{{one, failed}, {two, nil}})
 	h.Flush()
-	want := `web::docker test.py
+	want := `web::docker test.py, logs in logs/1
   subtest outer
     server: must succeed: a … [0.1s]
     server: said
@@ -41,7 +41,7 @@ func TestHumanTests(t *testing.T) {
   server # login:
   outer failed [1.5s]
 web::docker test.py: timed out [2.0s]
-web::vm test.py
+web::vm test.py, logs in logs/2
 web::vm test.py: printed
 web::vm test.py: not run
 

@@ -26,8 +26,8 @@ type View interface {
 	Applied(a *deploy.Applied)
 	// Built shows what was built, or, dry, what would be.
 	Built(list []deploy.Built, dry bool)
-	// TestBegan says that a script begins to run.
-	TestBegan(r TestRun)
+	// TestBegan says that a script begins to run, and where its logs are.
+	TestBegan(r TestRun, folder string)
 	// TestEvent shows what a script does.
 	TestEvent(r TestRun, e driver.Event)
 	// TestEnded says how a script ended; result is nil when it could not be run.
