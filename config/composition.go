@@ -19,7 +19,7 @@ func (d *decoder) composition(b *hcl.Block) {
 		Attributes: []hcl.AttributeSchema{
 			{Name: "source"}, {Name: "flake"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "roles"},
 			{Name: "params"}, {Name: "setup"}, {Name: "variant"},
-			{Name: "modules"}, {Name: "overlays"}, {Name: "provider"}, {Name: "depends_on"},
+			{Name: "modules"}, {Name: "overlays"}, {Name: "update"}, {Name: "provider"}, {Name: "depends_on"},
 			{Name: "count"}, {Name: "for_each"},
 		},
 		Blocks: []hcl.BlockHeaderSchema{{Type: "flavour", LabelNames: []string{"label"}}, {Type: "package", LabelNames: []string{"name"}}},
@@ -38,6 +38,7 @@ func (d *decoder) composition(b *hcl.Block) {
 		Variant:   attrs["variant"],
 		Modules:   attrs["modules"],
 		Overlays:  attrs["overlays"],
+		Update:    attrs["update"],
 		DependsOn: d.dependsOn(attrs["depends_on"]),
 		DeclRange: b.DefRange,
 	}
@@ -71,8 +72,8 @@ func (d *decoder) flavour(c *Composition, b *hcl.Block) {
 		d.add(errorAt(b.LabelRanges[0], "Reserved name", "A flavour cannot be called %q, because composition.%s.%s speaks of the selected deployment. Give it another label, and the type with type = \"…\".", label, c.Name, label))
 		return
 	}
-	content, rest := d.partial(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "provider"}}})
-	f := &Flavour{Composition: c.Name, Label: label, Type: label, Body: rest, DeclRange: b.DefRange}
+	content, rest := d.partial(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "provider"}, {Name: "update"}}})
+	f := &Flavour{Composition: c.Name, Label: label, Type: label, Update: content.Attributes["update"], Body: rest, DeclRange: b.DefRange}
 	d.literal(content.Attributes["type"], &f.Type)
 	d.literal(content.Attributes["default"], &f.Default)
 	f.Provider, f.ProviderRange = d.providerChoice(content.Attributes["provider"])

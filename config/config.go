@@ -150,6 +150,7 @@ type Composition struct {
 	Variant   *hcl.Attribute // of the setup
 	Modules   *hcl.Attribute
 	Overlays  *hcl.Attribute
+	Update    *hcl.Attribute  // what a change of their systems does to nodes
 	Packages  []*PackageBlock // in the order of the source
 	Provider  string          // configuration for the flavours of that provider, or ""
 	DependsOn []hcl.Traversal
@@ -163,9 +164,10 @@ type Flavour struct {
 	Label         string
 	Type          string
 	Default       bool
-	Provider      string     // configuration; "": see AssignProviders
-	ProviderRange *hcl.Range // where it is chosen, or nil
-	Body          hcl.Body   // without type, default and provider
+	Provider      string         // configuration; "": see AssignProviders
+	ProviderRange *hcl.Range     // where it is chosen, or nil
+	Update        *hcl.Attribute // instead of the composition's, or nil
+	Body          hcl.Body       // without type, default, provider and update
 	DeclRange     hcl.Range
 }
 

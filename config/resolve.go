@@ -97,6 +97,9 @@ func (r *resolver) composition(c *Composition) {
 			r.diags = r.diags[:before] // said of the first flavour already
 		}
 		r.traversals(self, &surroundings{what: "a flavour"}, bodyTraversals(f.Body))
+		if f.Update != nil {
+			r.expressions(self, &surroundings{what: "a flavour"}, f.Update.Expr)
+		}
 		r.providerChoice(f.Provider, f.ProviderRange)
 	}
 }
@@ -104,7 +107,7 @@ func (r *resolver) composition(c *Composition) {
 // arguments lists the arguments of the composition that are written.
 func (c *Composition) arguments() []*hcl.Attribute {
 	all := []*hcl.Attribute{
-		c.Source, c.Flake, c.Attribute, c.Nixpkgs, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays,
+		c.Source, c.Flake, c.Attribute, c.Nixpkgs, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays, c.Update,
 	}
 	for _, p := range c.Packages {
 		all = append(all, p.Arguments...)

@@ -99,6 +99,8 @@ type Deployment struct {
 	Nodes      []Node // sorted by name
 	Roles      []RoleChange
 	Contexts   []ContextChange
+	Updates    config.Updates // what a change of their systems does to nodes
+	Switches   bool           // the flavour's nodes can take on another system while they run
 
 	keys      *keyring
 	composed  *config.CompositionValue

@@ -95,6 +95,15 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 	if more.HasErrors() {
 		return nil, diags
 	}
+	d.Switches = offer.Switches
+	d.Updates, more = s.evaluator.Updates(comp, flavour, sortedKeys(eval.Roles))
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return nil, diags
+	}
+	for i := range roles {
+		roles[i].Switch = offer.Switches && d.Updates.Switch[roles[i].Name]
+	}
 	plain, _ := body.UnmarkDeep()
 	expansion, pd := running.Expand(ctx, plugins.ExpandRequest{
 		Composition: name.Composition, Label: name.Flavour, Flavour: flavour.Type,

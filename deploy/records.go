@@ -73,7 +73,7 @@ func (r *run) recordNodes(record *state.Deployment, d *Deployment, objects map[a
 				node.Address = v.AsString()
 			}
 		}
-		if was := nodeNamed(old, n.Name); was != nil && r.unchanged(n.Addr) {
+		if was := nodeNamed(old, n.Name); was != nil && r.unchanged(n.Addr, objects) {
 			node.System = was.System
 		}
 		record.Nodes = append(record.Nodes, node)
@@ -86,12 +86,21 @@ func (r *run) recordNodes(record *state.Deployment, d *Deployment, objects map[a
 	slices.SortFunc(record.Nodes, func(a, b state.Node) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// unchanged reports whether the object at an address is the one from before:
-// its replacement was planned and did not happen.
-func (r *run) unchanged(a addr.Instance) bool {
+// unchanged reports whether the object at an address is what it was before: its
+// replacement, or its change in place, was planned and did not happen.
+func (r *run) unchanged(a addr.Instance, objects map[addr.Instance]cty.Value) bool {
 	c := changeOf(r.planned.Plan, a)
 	resource := r.session.Resource(a)
-	return c != nil && c.Action == plan.Replace && resource != nil && resource.Attempt == c.Attempt
+	switch {
+	case c == nil || resource == nil:
+		return false
+	case c.Action == plan.Replace:
+		return resource.Attempt == c.Attempt
+	case c.Action == plan.Update:
+		object, ok := objects[a]
+		return ok && object.RawEquals(c.Before)
+	}
+	return false
 }
 
 // nodeNamed returns the node of a list, or nil.

@@ -318,13 +318,28 @@ func (v *planWriter) address(n *deploy.Node, c *plan.Change) string {
 // changed because the system did, and is not told one by one.
 func (v *planWriter) nodeReason(d *deploy.Deployment, n *deploy.Node, c *plan.Change) string {
 	i := slices.IndexFunc(d.Roles, func(r deploy.RoleChange) bool { return r.Role == n.Role })
-	if i < 0 || c.Action != plan.Replace {
+	if i < 0 || c.Action != plan.Replace && c.Action != plan.Update {
 		return v.reason(c)
 	}
+	holdsSystem := func(path cty.Path) bool {
+		value, err := path.Apply(c.Before)
+		return len(path) > 0 && err == nil && strings.Contains(Value(value), d.Roles[i].Old)
+	}
 	short := *c
-	short.Reasons = []plan.Reason{{Text: "its system changed"}}
+	if c.Action == plan.Update {
+		if !slices.ContainsFunc(c.Changed, holdsSystem) {
+			return v.reason(c)
+		}
+		others := slices.DeleteFunc(changedNames(c), func(name string) bool { return holdsSystem(cty.GetAttrPath(name)) })
+		return strings.Join(append([]string{"switched: its system changed"}, others...), ", ")
+	}
+	text := "its system changed"
+	if d.Updates.Switch[n.Role] && !d.Switches {
+		text += fmt.Sprintf(", which nodes of the flavour %s cannot take on while they run", d.Flavour)
+	}
+	short.Reasons = []plan.Reason{{Text: text}}
 	for _, r := range c.Reasons {
-		if value, err := r.Path.Apply(c.Before); len(r.Path) == 0 || err != nil || !strings.Contains(Value(value), d.Roles[i].Old) {
+		if !holdsSystem(r.Path) {
 			short.Reasons = append(short.Reasons, r)
 		}
 	}

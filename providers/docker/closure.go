@@ -2,22 +2,17 @@ package docker
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
 // An image of a closure is a tar archive as the engine loads it: layers first,
@@ -31,23 +26,6 @@ const manyLayers = 40
 
 // ownLayer is how large a store path is that has one.
 const ownLayer = 1 << 20
-
-// closure lists the store paths that systems need.
-func closure(ctx context.Context, systems []string) ([]string, error) {
-	program, err := exec.LookPath("nix-store")
-	if err != nil {
-		program = "/nix/var/nix/profiles/default/bin/nix-store"
-	}
-	var out, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, append([]string{"--query", "--requisites"}, systems...)...)
-	cmd.Stdout, cmd.Stderr = &out, &complaint
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("ask Nix what %s needs: %w: %s", strings.Join(systems, ", "), err, strings.TrimSpace(complaint.String()))
-	}
-	paths := strings.Fields(out.String())
-	slices.Sort(paths)
-	return slices.Compact(paths), nil
-}
 
 // layer is some store paths and the size of their archive.
 type layer struct {
@@ -114,17 +92,6 @@ func (zeroes) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fileContent writes a file of the store, which never changes.
-func fileContent(w io.Writer, file string, size int64) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.CopyN(w, f, size)
-	return err
-}
-
 // write packs the layer, with what content writes for each file.
 func (l *layer) write(out io.Writer, content func(w io.Writer, file string, size int64) error) error {
 	w := tar.NewWriter(out)
@@ -134,45 +101,11 @@ func (l *layer) write(out io.Writer, content func(w io.Writer, file string, size
 		}
 	}
 	for _, p := range l.paths {
-		err := filepath.WalkDir(p, func(file string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return packStorePath(w, file, content)
-		})
-		if err != nil {
-			return fmt.Errorf("pack %s: %w", p, err)
-		}
-	}
-	return w.Close()
-}
-
-func packStorePath(w *tar.Writer, file string, content func(w io.Writer, file string, size int64) error) error {
-	info, err := os.Lstat(file)
-	if err != nil {
-		return err
-	}
-	target := ""
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if target, err = os.Readlink(file); err != nil {
+		if err := sdk.PackStorePath(w, p, func(file string) string { return strings.TrimPrefix(file, "/") }, content); err != nil {
 			return err
 		}
 	}
-	h := &tar.Header{Name: strings.TrimPrefix(file, "/"), Mode: int64(info.Mode().Perm()), ModTime: time.Unix(1, 0)}
-	switch {
-	case info.IsDir():
-		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
-	case target != "":
-		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, target, 0o777
-	case info.Mode().IsRegular():
-		h.Typeflag, h.Size = tar.TypeReg, info.Size()
-	default:
-		return errors.New("the store holds a file that is neither file, folder nor link: " + file)
-	}
-	if err := w.WriteHeader(h); err != nil || h.Typeflag != tar.TypeReg {
-		return err
-	}
-	return content(w, file, h.Size)
+	return w.Close()
 }
 
 // closureImage is an image about to be loaded.
@@ -208,7 +141,7 @@ func (c *closureImage) write(out io.Writer) error {
 			return err
 		}
 		sum := sha256.New()
-		if err := l.write(io.MultiWriter(w, sum), fileContent); err != nil {
+		if err := l.write(io.MultiWriter(w, sum), sdk.FileContent); err != nil {
 			return err
 		}
 		names, sums = append(names, name), append(sums, "sha256:"+hex.EncodeToString(sum.Sum(nil)))

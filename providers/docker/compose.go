@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
@@ -98,10 +99,12 @@ func (c *composition) service(w *yamlWriter, n *composed) error {
 		w.pair(2, "build", c.recipe)
 	}
 	w.pair(2, "hostname", n.Name)
-	w.list(2, "command", n.Command)
+	w.list(2, "command", []string{n.System + "/init"}) // Compose puts no profile in place
 	w.line(2, "environment:")
-	for _, name := range keysOf(n.Env) {
-		w.pair(3, name, n.Env[name])
+	env := map[string]string{"PATH": pathOf(n.System)}
+	maps.Copy(env, n.Env)
+	for _, name := range keysOf(env) {
+		w.pair(3, name, env[name])
 	}
 	if n.Env["container"] == "" {
 		w.pair(3, "container", "docker")

@@ -18,7 +18,9 @@ import (
 type Container struct {
 	Name         string            `nxc:"name,required,replace" doc:"Host name inside the container, and its name in the network. The engine knows it by container_name."`
 	Image        string            `nxc:"image,required" doc:"Image that holds the base file system. A container with systemd keeps running when only its image changes."`
-	Command      []string          `nxc:"command,optional,replace" doc:"Program and arguments; the image's own when left out."`
+	Command      []string          `nxc:"command,optional,replace" doc:"Program and arguments; the system's init or the image's own when left out."`
+	System       string            `nxc:"system,optional" doc:"Store path of the NixOS system that it runs. Its init is the command, and its programs are on the PATH, unless command and env say otherwise."`
+	Update       string            `nxc:"update,optional,default=replace" doc:"What happens when its system changes: replace makes another container; switch has the running one take on the new system, where nothing else makes it another."`
 	Env          map[string]string `nxc:"env,optional,replace" doc:"Environment of the command, and of what is executed later."`
 	Systemd      bool              `nxc:"systemd,optional,replace,default=false" doc:"The command is a system's init: it gets a control group of its own, /run and /tmp in memory, a terminal as console, and is waited for until it is up."`
 	Network      string            `nxc:"network,optional,replace" doc:"Network to join, by id or name; the engine's default network when left out."`
@@ -114,6 +116,9 @@ func (c containers) Create(ctx context.Context, op sdk.Operation, want *Containe
 	}
 	asked.ID = made.ID
 	*want = asked
+	if err := c.setProfile(through, want); err != nil {
+		return err
+	}
 	if err := c.connectAll(through, op, want); err != nil {
 		return err
 	}
@@ -143,9 +148,9 @@ func (c containers) explainCreate(ctx context.Context, want *Container, err erro
 	return fmt.Errorf("create container %s: %w", want.ContainerName, err)
 }
 
-// Update changes limits, further networks and the restart policy of a container, starts one that
-// stopped, and records a newer image, which a container with systemd uses from
-// its next creation on.
+// Update changes limits, further networks and the restart policy of a container,
+// has it take on another system, starts one that stopped, and records a newer
+// image, which a container with systemd uses from its next creation on.
 func (c containers) Update(ctx context.Context, op sdk.Operation, have Container, want *Container) error {
 	want.ID, want.ContainerName, want.CgroupParent = have.ID, have.ContainerName, have.CgroupParent
 	if err := c.adjust(ctx, op, have, want); err != nil {
@@ -153,6 +158,11 @@ func (c containers) Update(ctx context.Context, op sdk.Operation, have Container
 	}
 	if err := c.reconnect(ctx, op, have, want); err != nil {
 		return err
+	}
+	if have.System != want.System {
+		if err := c.switchSystem(ctx, op, have, want); err != nil {
+			return err
+		}
 	}
 	if have.Running {
 		return nil

@@ -39,6 +39,9 @@ func (c containers) Plan(ctx context.Context, op sdk.Operation, prior *Container
 			p.SetUnknown("published")
 		}
 	}
+	if prior != nil && (p.Unknown("system") || prior.System != v.System) && !switches(prior, p) {
+		p.Replace("system", "its system changed")
+	}
 	if prior != nil && !v.Systemd && (p.Unknown("image") || prior.Image != v.Image) {
 		p.Replace("image", "its image changed")
 	}
@@ -75,6 +78,9 @@ func (c containers) Validate(_ context.Context, config Container) plugins.Diagno
 	}
 	if err := passed(&config, &container.HostConfig{}); err != nil {
 		note(err)
+	}
+	if u := config.Update; u != "" && u != sdk.UpdateReplace && u != sdk.UpdateSwitch {
+		note(sdk.AttributeError("update", fmt.Sprintf("There is no update %q", u), "It is replace or switch."))
 	}
 	if _, err := limitsOf(config); err != nil {
 		note(err)

@@ -33,7 +33,7 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 	o := client.ContainerCreateOptions{
 		Name: want.ContainerName,
 		Config: &container.Config{
-			Hostname: want.Name, Image: want.Image, Cmd: want.Command, Env: environmentOf(*want),
+			Hostname: want.Name, Image: want.Image, Cmd: commandOf(*want), Env: environmentOf(*want),
 			Tty: want.TTY, StopSignal: want.StopSignal, StopTimeout: &timeout,
 			Labels: labels, ExposedPorts: exposed,
 		},
@@ -55,9 +55,16 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 
 // environmentOf are the variables of a container in a fixed order.
 func environmentOf(want Container) []string {
-	env := make([]string, 0, len(want.Env)+1)
-	for _, name := range slices.Sorted(maps.Keys(want.Env)) {
-		env = append(env, name+"="+want.Env[name])
+	values := maps.Clone(want.Env)
+	if want.System != "" && values["PATH"] == "" {
+		if values == nil {
+			values = map[string]string{}
+		}
+		values["PATH"] = pathOf(profile)
+	}
+	env := make([]string, 0, len(values)+1)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
 	}
 	return env
 }

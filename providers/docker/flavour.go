@@ -175,12 +175,10 @@ func of[V any](m map[string]V, n node) V {
 
 // containerOf is the container of a node, but for what it shares with others.
 func containerOf(n node, c *FlavourConfig, nodes []node) Container {
-	system := n.Role.System
 	want := Container{
 		Name:    n.Name,
 		Image:   c.Image,
-		Command: []string{system + "/init"},
-		Env:     map[string]string{"PATH": "/run/wrappers/bin:" + system + "/sw/bin:" + system + "/sw/sbin"},
+		System:  n.Role.System,
 		Systemd: true,
 		Mounts:  []Mount{{Source: storeFolder, Target: storeFolder, ReadOnly: true}},
 		// NixOS keeps its setuid programs there.
@@ -194,6 +192,9 @@ func containerOf(n node, c *FlavourConfig, nodes []node) Container {
 		Memory:       of(c.Memory, n),
 		CPUs:         of(c.CPUs, n),
 		Restart:      of(c.Restart, n),
+	}
+	if n.Role.Switch {
+		want.Update = sdk.UpdateSwitch
 	}
 	maps.Copy(want.Tmpfs, of(c.Tmpfs, n))
 	want.Aliases = aliasesOf(n, nodes)

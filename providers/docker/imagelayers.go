@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"github.com/nixos-compose/nxc/plugins/sdk"
 	"slices"
 
 	"github.com/moby/moby/client"
@@ -12,7 +13,7 @@ import (
 // hash is the layer's name for the engine, of its bytes as they would be sent.
 func (l *layer) hash() (string, error) {
 	sum := sha256.New()
-	if err := l.write(sum, fileContent); err != nil {
+	if err := l.write(sum, sdk.FileContent); err != nil {
 		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil

@@ -96,7 +96,7 @@ func (i images) load(ctx context.Context, op sdk.Operation, want *Image) error {
 		return err
 	}
 	op.Phase("finding what the systems need")
-	paths, err := closure(ctx, want.Systems)
+	paths, err := sdk.Requisites(ctx, want.Systems...)
 	if err != nil {
 		return err
 	}

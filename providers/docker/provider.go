@@ -56,7 +56,7 @@ func provider(e *engine) sdk.Provider {
 			sdk.DataSource("docker_engine", e.describe),
 		},
 		Flavours: []sdk.Flavour{
-			sdk.NewFlavour("docker", sdk.Sources(nixFiles, "nix"), e.expand),
+			sdk.NewFlavour("docker", sdk.Sources(nixFiles, "nix"), e.expand, sdk.FlavourOptions{Switches: true}),
 		},
 	}
 }

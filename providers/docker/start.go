@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,9 +68,9 @@ func (c containers) explainStart(ctx context.Context, have *Container, err error
 	case strings.Contains(text, "Address already in use"):
 		return sdk.AttributeError("ip", fmt.Sprintf("The address %s is taken", have.IP),
 			"Another container of the network has it. Find it with docker network inspect, or leave ip out.")
-	case strings.Contains(text, "no such file or directory") && len(have.Command) > 0:
+	case strings.Contains(text, "no such file or directory") && len(commandOf(*have)) > 0:
 		return sdk.Error(fmt.Sprintf("%s cannot be started", have.Name),
-			fmt.Sprintf("The container does not see %s: %s. The engine must be on the machine where the system was built, because it mounts that machine's files.", have.Command[0], text))
+			fmt.Sprintf("The container does not see %s: %s. The engine must be on the machine where the system was built, because it mounts that machine's files.", cmp.Or(have.System, commandOf(*have)[0]), text))
 	}
 	return fmt.Errorf("start container %s: %w", have.ContainerName, err)
 }

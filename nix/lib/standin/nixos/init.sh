@@ -10,12 +10,9 @@ tree=@tree@
 files=$system/etc-files
 umask 022
 
-# The distribution's file system, where its programs expect it.
-ln -sfn "$tree/usr" /usr
-for name in bin sbin lib lib64; do
-  [ -e "$tree/usr/$name" ] || continue
-  [ -e "/$name" ] && [ ! -L "/$name" ] || ln -sfn "usr/$name" "/$name"
-done
+. @out@/etc.sh
+
+link_tree
 mkdir -p /etc /run /var/lib /var/log /var/cache /var/spool /var/tmp /var/empty /tmp \
   /root /home /srv /mnt /opt /proc /sys /dev /run/wrappers/bin
 chmod 1777 /tmp /var/tmp
@@ -25,28 +22,9 @@ ln -sfn /run/lock /var/lock
 ln -sfn "$system" /run/current-system
 ln -sfn "$system" /run/booted-system
 
-# /etc: real folders with links to files, so that files of other makers fit
-# between them. One ln for each folder.
-ln -sfn "$files/etc" /etc/static
-cd "$files/etc"
-find . -type d | while read -r folder; do
-  folder=${folder#.}
-  mkdir -p "/etc$folder"
-  find "$files/etc$folder" -mindepth 1 -maxdepth 1 ! -type d | xargs -r sh -c 'ln -sf "$@" "$0"' "/etc$folder/"
-done
-cd /
-while read -r mode numbers names file; do
-  rm -f "/etc/$file"
-  mkdir -p "/etc/$(dirname "$file")"
-  cp -L "$files/copies/$file" "/etc/$file"
-  chmod "$mode" "/etc/$file"
-  [ "$numbers" = 0:0 ] || chown "$numbers" "/etc/$file"
-done <"$files/copies.list"
-
-# Names that the configuration adds to those that the network gave.
-if [ -s "$system/hosts" ] && ! grep -qF "# from the system's configuration" /etc/hosts 2>/dev/null; then
-  { echo "# from the system's configuration"; cat "$system/hosts"; } >>/etc/hosts
-fi
+link_etc
+copy_etc
+add_hosts
 
 # Users, once: a node may change its own.
 set_passwords() { /usr/bin/chpasswd "$@"; }
@@ -66,10 +44,7 @@ chown 0:318 /etc/shadow /etc/gshadow
 [ -n "$first" ] || set_passwords() { cat >/dev/null; }
 # In shells of their own: a script that fails or exits ends only itself.
 (. "$system/activate") || echo "init: the activation scripts ended with $?"
-# Copies may name owners that only exist now.
-while read -r mode numbers names file; do
-  [ "$names" = root:root ] || chown "$names" "/etc/$file"
-done <"$files/copies.list"
+own_copies
 (. "$system/post-boot") || echo "init: boot.postBootCommands ended with $?"
 
 # Programs that act for other users, where the root of the node allows it.

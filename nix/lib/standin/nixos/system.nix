@@ -125,16 +125,21 @@ let
       version = cfg.nixos.label;
       kernelParams = config.boot.kernelParams;
       init = builtins.readFile ./init.sh;
+      switch = builtins.readFile ./switch.sh;
+      layEtc = builtins.readFile ./etc.sh;
       activation = activation;
       postBoot = config.boot.postBootCommands;
       extraHosts = cfg.build.extraHosts;
-      passAsFile = [ "init" "activation" "postBoot" "extraHosts" ];
+      passAsFile = [ "init" "switch" "layEtc" "activation" "postBoot" "extraHosts" ];
       preferLocalBuild = true;
       allowSubstitutes = false;
     } ''
-    mkdir "$out"
-    sed -e "s|@out@|$out|g; s|@tree@|$tree|g; s|@busybox@|$busybox|g" "$initPath" > "$out/init"
-    chmod +x "$out/init"
+    mkdir "$out" "$out/bin"
+    fill() { sed -e "s|@out@|$out|g; s|@tree@|$tree|g; s|@busybox@|$busybox|g" "$1" > "$2"; }
+    fill "$initPath" "$out/init"
+    fill "$switchPath" "$out/bin/switch-to-configuration"
+    chmod +x "$out/init" "$out/bin/switch-to-configuration"
+    cp "$layEtcPath" "$out/etc.sh"
     # Only a script that exits on its own account is reported.
     { cat "$activationPath"; echo; echo true; } > "$out/activate"
     { cat "$postBootPath"; echo; echo true; } > "$out/post-boot"

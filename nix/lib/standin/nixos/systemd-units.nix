@@ -60,27 +60,27 @@ let
     stopIfChanged = mkOption {
       type = types.bool;
       default = true;
-      description = "Accepted: a node with another system is another node.";
+      description = "Whether it stops before a running node takes on another system in which it differs, and starts after; false restarts it after.";
     };
     restartIfChanged = mkOption {
       type = types.bool;
       default = true;
-      description = "Accepted: a node with another system is another node.";
+      description = "Whether it restarts when a running node takes on another system in which it differs.";
     };
     reloadIfChanged = mkOption {
       type = types.bool;
       default = false;
-      description = "Accepted: a node with another system is another node.";
+      description = "Whether it is reloaded rather than restarted then.";
     };
     restartTriggers = mkOption {
       type = types.listOf types.unspecified;
       default = [ ];
-      description = "Values that make it another unit.";
+      description = "Values that make it another unit, which restarts.";
     };
     reloadTriggers = mkOption {
       type = types.listOf types.unspecified;
       default = [ ];
-      description = "Values that make it another unit.";
+      description = "Values that make it another unit, which reloads.";
     };
   };
 
@@ -139,7 +139,7 @@ let
   unitSection = unit:
     let
       listed = lib.filterAttrs (_: v: v != "") (lib.mapAttrs' (option: key: lib.nameValuePair key (concatStringsSep " " unit.${option})) dependencies);
-      triggers = unit.restartTriggers ++ unit.reloadTriggers;
+      digest = values: builtins.hashString "sha256" (concatStringsSep " " (map toString values));
     in
     "[Unit]\n" + lines (
       optionalAttrs (unit.description != "") { Description = unit.description; }
@@ -147,7 +147,8 @@ let
       // listed
       // optionalAttrs (unit.startLimitBurst != null) { StartLimitBurst = unit.startLimitBurst; }
       // optionalAttrs (unit.startLimitIntervalSec != null) { StartLimitIntervalSec = unit.startLimitIntervalSec; }
-      // optionalAttrs (triggers != [ ]) { X-Restart-Triggers = builtins.hashString "sha256" (concatStringsSep " " (map toString triggers)); }
+      // optionalAttrs (unit.restartTriggers != [ ]) { X-Restart-Triggers = digest unit.restartTriggers; }
+      // optionalAttrs (unit.reloadTriggers != [ ]) { X-Reload-Triggers = digest unit.reloadTriggers; }
       // unit.unitConfig
     );
 
@@ -186,16 +187,21 @@ let
         // optionalAttrs (unit.reload != "") { ExecReload = runs name "reload"; }
         // optionalAttrs (unit.preStop != "") { ExecStop = [ (runs name "pre-stop") ] ++ lib.toList (own.ExecStop or [ ]); }
         // optionalAttrs (unit.postStop != "") { ExecStopPost = [ (runs name "post-stop") ] ++ lib.toList (own.ExecStopPost or [ ]); };
+      # For whoever changes the system of a running node.
+      changing =
+        optionalAttrs unit.reloadIfChanged { X-ReloadIfChanged = true; }
+        // optionalAttrs (!unit.restartIfChanged) { X-RestartIfChanged = false; }
+        // optionalAttrs (!unit.stopIfChanged) { X-StopIfChanged = false; };
     in
     sectionText "Service" ({
       Environment = mapAttrsToList (n: v: quote "${n}=${toString v}") variables;
-    } // own // commands);
+    } // own // commands // changing);
 
   # An upstream unit that is only wanted or masked needs no text of its own.
   isBare = unit:
     unit.unitConfig == { } && unit.description == "" && unit.after == [ ] && unit.before == [ ] && unit.requires == [ ]
     && unit.wants == [ ] && unit.partOf == [ ] && unit.bindsTo == [ ] && unit.conflicts == [ ] && unit.onFailure == [ ]
-    && unit.documentation == [ ] && unit.restartTriggers == [ ];
+    && unit.documentation == [ ] && unit.restartTriggers == [ ] && unit.reloadTriggers == [ ];
   isBareService = unit:
     isBare unit && unit.serviceConfig == { } && unit.environment == { } && unit.path == [ ]
     && unit.script == "" && unit.preStart == "" && unit.postStart == "" && unit.reload == "" && unit.preStop == "" && unit.postStop == "";

@@ -93,6 +93,7 @@ in
         after = [ "network.target" ];
         wantedBy = [ "multi-user.target" ];
         aliases = [ "ssh.service" ];
+        restartTriggers = [ config.environment.etc."ssh/sshd_config".text ];
         preStart = ''
           mkdir -p /run/sshd
           chmod 0755 /run/sshd
