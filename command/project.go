@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/nixos-compose/nxc/command/view"
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
+	"github.com/nixos-compose/nxc/driver"
 	"github.com/nixos-compose/nxc/nix/standin"
 	"github.com/nixos-compose/nxc/state"
 )
@@ -82,6 +84,17 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 		Plugins: f.plugins,
 		Standin: func(ctx context.Context, progress func(string)) (string, error) {
 			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)
+		},
+		Emulator: func(ctx context.Context, progress func(string)) (json.RawMessage, error) {
+			files, err := driver.Files()
+			if err != nil {
+				return nil, err
+			}
+			made, err := standin.EnsureEmulator(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, files, progress)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(made)
 		},
 		Events: events, Logger: logger,
 	}

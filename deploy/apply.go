@@ -120,7 +120,9 @@ func neededOutputs(d *Deployment) []nix.Output {
 		}
 	}
 	for _, name := range sortedKeys(d.Evaluation.Artifacts) {
-		outputs = append(outputs, d.Evaluation.Artifacts[name].Output)
+		if a := d.Evaluation.Artifacts[name]; !a.Later {
+			outputs = append(outputs, a.Output)
+		}
 	}
 	return outputs
 }

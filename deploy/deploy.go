@@ -51,6 +51,7 @@ type Options struct {
 	Version     string
 	Plugins     Plugins
 	Standin     func(ctx context.Context, progress func(string)) (string, error)
+	Emulator    func(ctx context.Context, progress func(string)) (json.RawMessage, error) // for tests on the stand-in
 	Events      Events
 	Logger      *slog.Logger
 }

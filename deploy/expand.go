@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -83,7 +84,7 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 	}
 	d.Location = running.location
 
-	eval, more := p.evaluate(ctx, d, offer.Sources)
+	eval, more := p.evaluate(ctx, d, offer)
 	diags = append(diags, more...)
 	if more.HasErrors() {
 		return nil, diags
@@ -138,7 +139,7 @@ func (p *Project) flavour(ctx context.Context, f *config.Flavour) (*plugins.Flav
 }
 
 // evaluate has Nix evaluate a deployment's composition.
-func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[string]string) (*nix.Evaluation, hcl.Diagnostics) {
+func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Flavour) (*nix.Evaluation, hcl.Diagnostics) {
 	n, diags := p.startNix()
 	if diags.HasErrors() {
 		return nil, diags
@@ -161,13 +162,20 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 	if err != nil {
 		return nil, fail("Params cannot be passed to Nix", err)
 	}
+	var nodes json.RawMessage
+	if offer.Nodes {
+		if nodes, err = nodesOf(d.composed.Roles); err != nil {
+			return nil, fail("The nodes cannot be passed to Nix", err)
+		}
+	}
 	eval, err := n.Evaluate(ctx, nix.Request{
 		Composition: d.composed.Source, Attribute: d.composed.Attribute, Flake: d.composed.Flake, Nixpkgs: pinned,
 		Setup: d.composed.Setup, Variant: d.composed.Variant,
-		Flavour: nix.Flavour{Name: d.Flavour, Sources: sources},
+		Flavour: nix.Flavour{Name: d.Flavour, Sources: offer.Sources},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
 		Packages: d.composed.Packages,
 		Allow:    append([]string{p.dir()}, d.composed.PackageSources...),
+		Nodes:    nodes,
 	}, func(e nix.Event) { p.o.Events.Nix(d.Name, e) })
 	if err != nil {
 		return nil, fail(fmt.Sprintf("Composition %s does not evaluate for flavour %s", d.Name.Composition, d.Name.Flavour), err)
@@ -179,6 +187,23 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, sources map[strin
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "From the composition", Detail: w})
 	}
 	return eval, diags
+}
+
+// nodesOf writes what the configuration says of the roles' nodes for Nix: a
+// number or a list of names for each. Who takes the rest has at least so many.
+func nodesOf(roles map[string]config.RoleSpec) (json.RawMessage, error) {
+	nodes := make(map[string]any, len(roles))
+	for name, spec := range roles {
+		switch {
+		case spec.Rest:
+			nodes[name] = spec.Min
+		case spec.Names != nil:
+			nodes[name] = spec.Names
+		default:
+			nodes[name] = spec.Count
+		}
+	}
+	return json.Marshal(nodes)
 }
 
 // roles says which nodes each role has.

@@ -125,7 +125,7 @@ func (p *Project) startNix() (*nix.Nix, hcl.Diagnostics) {
 	if p.nix != nil {
 		return p.nix, nil
 	}
-	n, err := nix.New(nix.Options{CacheDir: p.o.CacheHome, Standin: p.o.Standin, Logger: p.o.Logger})
+	n, err := nix.New(nix.Options{CacheDir: p.o.CacheHome, Standin: p.o.Standin, Emulator: p.o.Emulator, Logger: p.o.Logger})
 	if err != nil {
 		return nil, hcl.Diagnostics{errorf("Nix is not here", "%v.", err)}
 	}

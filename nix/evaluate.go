@@ -51,6 +51,7 @@ type evaluator struct {
 
 	library, tracer, flavour string // folders of the cache
 	standinIndex             string
+	emulatorIndex            json.RawMessage
 	folders                  []string // the user's, which may be read
 	key                      string
 
@@ -89,6 +90,11 @@ func (e *evaluator) locate(ctx context.Context) error {
 		if e.standinIndex, err = e.standin(ctx, report); err != nil {
 			return fmt.Errorf("embedded nixpkgs: %w", err)
 		}
+		if e.request.Nodes != nil && e.emulator != nil {
+			if e.emulatorIndex, err = e.emulator(ctx, report); err != nil {
+				return fmt.Errorf("embedded nixpkgs: %w", err)
+			}
+		}
 	}
 	version, err := e.Version(ctx)
 	if err != nil {
@@ -104,7 +110,7 @@ func (e *evaluator) locate(ctx context.Context) error {
 		Standin:    e.standinIndex,
 		Nixpkgs:    e.request.Nixpkgs,
 		Flavour:    filepath.Base(e.flavour),
-		Document:   e.request.document(e.standinIndex, e.flavour),
+		Document:   e.request.document(e.standinIndex, e.emulatorIndex, e.flavour),
 		Folders:    e.folders,
 		Build:      e.request.ImportFromDerivation,
 	}.hash()
@@ -169,7 +175,7 @@ func (e *evaluator) rememberIfSure(entry cacheEntry, start time.Time) {
 // writeRequest writes the request's file, and returns the time of the file
 // system's clock at which the evaluation begins.
 func (e *evaluator) writeRequest() (path string, start time.Time, err error) {
-	text, err := json.Marshal(e.request.document(e.standinIndex, e.flavour))
+	text, err := json.Marshal(e.request.document(e.standinIndex, e.emulatorIndex, e.flavour))
 	if err != nil {
 		return "", start, fmt.Errorf("request: %w", err)
 	}

@@ -62,6 +62,10 @@ type Output struct {
 type Artifact struct {
 	Output
 	File string `json:"file,omitempty"` // the file inside Path; "" is Path itself
+
+	// Later says that the flavour's provider realises it, when its turn comes:
+	// a test is run by building it.
+	Later bool `json:"later,omitempty"`
 }
 
 // result is what the library's entry.nix yields.

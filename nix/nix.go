@@ -14,6 +14,7 @@ package nix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,11 @@ type Options struct {
 	// Nixpkgs.Embedded and must be quick when there is nothing to do.
 	Standin func(ctx context.Context, progress func(string)) (indexPath string, err error)
 
+	// Emulator prepares what tests of the embedded nixpkgs run machines with, and
+	// returns a JSON object that says where it is. It is called for flavours
+	// that are told their nodes.
+	Emulator func(ctx context.Context, progress func(string)) (json.RawMessage, error)
+
 	library map[string]string // replaces the embedded library, in tests
 }
 
@@ -53,6 +59,7 @@ type Nix struct {
 	environ  []string
 	logger   *slog.Logger
 	standin  func(ctx context.Context, progress func(string)) (string, error)
+	emulator func(ctx context.Context, progress func(string)) (json.RawMessage, error)
 	library  map[string]string
 	settings settings
 
@@ -70,6 +77,7 @@ func New(o Options) (*Nix, error) {
 		environ:  o.Environ,
 		logger:   o.Logger,
 		standin:  o.Standin,
+		emulator: o.Emulator,
 		library:  o.library,
 	}
 	if n.environ == nil {

@@ -33,6 +33,12 @@ type Request struct {
 	Flavour Flavour
 	Params  json.RawMessage // a JSON object that the composition receives
 
+	// Nodes is a JSON object that says how many nodes a role has, a number or a
+	// list of names, where the composition does not decide. It is nil for a
+	// flavour whose Nix half is not told the nodes: then the evaluation does not
+	// depend on them.
+	Nodes json.RawMessage
+
 	// Packages is a JSON object that says how packages are built otherwise, in
 	// the form of the build section of a setup.toml; nil for none.
 	Packages json.RawMessage
@@ -176,12 +182,14 @@ type document struct {
 	Packages    json.RawMessage `json:"packages"`
 	Modules     []string        `json:"modules"`
 	Overlays    []string        `json:"overlays"`
+	Nodes       json.RawMessage `json:"nodes,omitempty"`
 }
 
 type nixpkgsDocument struct {
-	Embedded bool   `json:"embedded"`
-	Standin  string `json:"standin,omitempty"`
-	Path     string `json:"path,omitempty"`
+	Embedded bool            `json:"embedded"`
+	Standin  string          `json:"standin,omitempty"`
+	Emulator json.RawMessage `json:"emulator,omitempty"`
+	Path     string          `json:"path,omitempty"`
 }
 
 type flavourDocument struct {
@@ -190,20 +198,22 @@ type flavourDocument struct {
 }
 
 // document returns the request for the library. standin is the index of the
-// embedded nixpkgs, flavour the folder of the flavour's sources.
-func (r Request) document(standin, flavour string) document {
+// embedded nixpkgs, emulator says where its QEMU is, and flavour is the folder
+// of the flavour's sources.
+func (r Request) document(standin string, emulator json.RawMessage, flavour string) document {
 	return document{
 		Composition: r.Composition,
 		Attribute:   r.Attribute,
 		Flake:       r.Flake,
 		Setup:       r.Setup,
 		Variant:     r.Variant,
-		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Path: r.Nixpkgs.Path},
+		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path},
 		System:      r.System,
 		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},
 		Params:      r.Params,
 		Packages:    r.Packages,
 		Modules:     append([]string{}, r.Modules...),
 		Overlays:    append([]string{}, r.Overlays...),
+		Nodes:       r.Nodes,
 	}
 }

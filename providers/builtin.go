@@ -4,6 +4,7 @@ package providers
 import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/docker"
+	"github.com/nixos-compose/nxc/providers/nixostest"
 	"github.com/nixos-compose/nxc/providers/null"
 	"github.com/nixos-compose/nxc/providers/qemu"
 )
@@ -11,8 +12,9 @@ import (
 // Builtin returns the providers that come with nxc, by name.
 func Builtin() map[string]func() sdk.Provider {
 	return map[string]func() sdk.Provider{
-		"docker": docker.Provider,
-		"null":   null.Provider,
-		"qemu":   qemu.Provider,
+		"docker":     docker.Provider,
+		"nixos-test": nixostest.Provider,
+		"null":       null.Provider,
+		"qemu":       qemu.Provider,
 	}
 }

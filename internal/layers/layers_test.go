@@ -157,7 +157,8 @@ var clients = map[string][]string{
 		"github.com/opencontainers",
 		"golang.org/x/sys",
 	},
-	"null": nil,
+	"nixostest": nil,
+	"null":      nil,
 	"qemu": {
 		"github.com/containers/gvisor-tap-vsock",
 		"github.com/digitalocean/go-qemu",

@@ -34,6 +34,15 @@ let
     in if builtins.isAttrs result then result
     else throw "the composition ${file} must give a set with `roles', but gives ${builtins.typeOf result}";
   roles = value.roles or value.nodes or (throw "the composition ${file} has neither `roles' nor `nodes'");
+
+  # A script may ask for the evaluated nodes, as NixOS's tests do.
+  script = evaluated:
+    let
+      written = value.testScript or null;
+      nodes = builtins.mapAttrs (_: role: role.config) evaluated;
+      text = if lib.isFunction written then written { inherit nodes; roles = nodes; } else written;
+    in
+    if text == null then null else toString text;
 in
 {
   # Options of a role that only other tools read are no options of its system.
@@ -45,12 +54,9 @@ in
     let at = builtins.unsafeGetAttrPos "testScript" value;
     in if at == null then null else { inherit (at) line; file = toString at.file; };
 
-  # A script may ask for the evaluated nodes, as NixOS's tests do.
+  # As text, and with what the text refers to.
+  inherit script;
   testScript = evaluated:
-    let
-      script = value.testScript or null;
-      nodes = builtins.mapAttrs (_: role: role.config) evaluated;
-      text = if lib.isFunction script then script { inherit nodes; roles = nodes; } else script;
-    in
-    if text == null then null else builtins.unsafeDiscardStringContext (toString text);
+    let text = script evaluated;
+    in if text == null then null else builtins.unsafeDiscardStringContext text;
 }

@@ -40,15 +40,24 @@ let
     attribute = asked.attribute or "";
   };
   roles = builtins.mapAttrs
-    (name: module: nixpkgs.evalConfig {
-      modules = [ module ./modules/nxc.nix ] ++ flavour.modules ++ project.modules ++ setup.modules ++ map (f: load f) (asked.modules or [ ]);
-    })
+    (_: module: nixpkgs.evalConfig { modules = modulesOf module; })
     composition.roles;
+  modulesOf = module: [ module ./modules/nxc.nix ] ++ flavour.modules ++ project.modules ++ setup.modules ++ map (f: load f) (asked.modules or [ ]);
 
   describe = import ./manifest.nix { inherit lib; };
   output = drv: { drv = builtins.unsafeDiscardStringContext drv.drvPath; path = builtins.unsafeDiscardStringContext drv.outPath; };
-  artifact = a: (output (a.drv or a)) // { file = a.file or ""; };
-  context = { inherit lib roles; inherit (nixpkgs) pkgs; composition = composition.value; };
+  artifact = a: (output (a.drv or a)) // { file = a.file or ""; later = a.later or false; };
+  context = {
+    inherit lib roles;
+    inherit (nixpkgs) pkgs;
+    composition = composition.value;
+  } // lib.optionalAttrs (asked ? nodes) {
+    # What a NixOS test is made of: each node's role, the roles as modules, and
+    # the script with what it refers to.
+    nodes = import ./nodes.nix { inherit lib; roles = composition.roles; distribution = composition.value.rolesDistribution or { } // asked.nodes; };
+    modules = builtins.mapAttrs (_: modulesOf) composition.roles;
+    testScript = composition.script roles;
+  };
 in
 {
   nixpkgs = nixpkgs.label;

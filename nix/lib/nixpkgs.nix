@@ -4,7 +4,8 @@
 let
   embedded =
     let
-      index = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile nixpkgs.standin));
+      index = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile nixpkgs.standin))
+        // { emulator = nixpkgs.emulator or null; };
       standin = import ./standin { inherit index system overlays; };
     in
     {

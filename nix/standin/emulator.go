@@ -2,9 +2,12 @@ package standin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +23,8 @@ type Emulator struct {
 	Tree      string    `json:"tree"`
 	Libraries string    `json:"libraries"` // usr/lib/x86_64-linux-gnu
 	Program   string    `json:"program"`   // usr/bin/qemu-system-x86_64
+	Driver    string    `json:"driver"`    // what drives the machines, in Python
+	DriverSum string    `json:"driverSum"`
 	Packages  []Package `json:"packages"`
 }
 
@@ -38,73 +43,133 @@ func emulatorPackage() string {
 	return "qemu-system-x86"
 }
 
-// EnsureEmulator makes certain that QEMU is in the Nix store, and returns the
-// path of a JSON file that says where. The first time it fetches and unpacks
-// packages; later it only looks.
-func EnsureEmulator(ctx context.Context, options Options, progress func(string)) (string, error) {
+// EnsureEmulator makes certain that QEMU is in the Nix store, and the driver,
+// whose files are given by their paths, and says where. The first time it
+// fetches and unpacks packages; later it only looks.
+func EnsureEmulator(ctx context.Context, options Options, driver map[string]string, progress func(string)) (Emulator, error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
 	host, err := readDistribution("/etc/os-release")
 	if err != nil {
-		return "", err
+		return Emulator{}, err
 	}
 	dir, err := cacheDir(options.CacheDir)
 	if err != nil {
-		return "", err
+		return Emulator{}, err
 	}
-	file := filepath.Join(dir, host.key()+"-"+architecture()+"-emulator.json")
-	if knownEmulator(file) {
-		return file, nil
+	file, sum := filepath.Join(dir, host.key()+"-"+architecture()+"-emulator.json"), sumOf(driver)
+	if known := readEmulator(file); known.complete(sum) {
+		return known, nil
 	}
 	unlock, err := lock(ctx, dir, progress)
 	if err != nil {
-		return "", err
+		return Emulator{}, err
 	}
 	defer unlock()
-	if knownEmulator(file) {
-		return file, nil
+	known := readEmulator(file)
+	if known.complete(sum) {
+		return known, nil
 	}
-	return file, prepareEmulator(ctx, dir, host, file, progress)
+	if known.Tree == "" {
+		if known, err = prepareEmulator(ctx, dir, host, progress); err != nil {
+			return Emulator{}, err
+		}
+	}
+	if known.Driver, err = addDriver(ctx, dir, driver); err != nil {
+		return Emulator{}, err
+	}
+	known.DriverSum = sum
+	text, err := json.MarshalIndent(known, "", "  ")
+	if err != nil {
+		return Emulator{}, fmt.Errorf("encoding where QEMU is: %w", err)
+	}
+	if err := atomicfile.Write(file, append(text, '\n'), 0o644); err != nil {
+		return Emulator{}, fmt.Errorf("recording where QEMU is: %w", err)
+	}
+	return known, nil
 }
 
-// knownEmulator says whether an earlier run's tree is still there.
-func knownEmulator(file string) bool {
+// readEmulator reads what an earlier run left; without its tree, it left nothing.
+func readEmulator(file string) Emulator {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return false
+		return Emulator{}
 	}
 	var known Emulator
 	if json.Unmarshal(text, &known) != nil || known.Layout != emulatorLayout || known.Tree == "" {
+		return Emulator{}
+	}
+	if _, err = os.Stat(filepath.Join(known.Tree, known.Program)); err != nil {
+		return Emulator{}
+	}
+	return known
+}
+
+// complete says whether the driver is there too, in the version that is wanted.
+func (e Emulator) complete(sum string) bool {
+	if e.Tree == "" || e.Driver == "" || e.DriverSum != sum {
 		return false
 	}
-	_, err = os.Stat(filepath.Join(known.Tree, known.Program))
+	_, err := os.Stat(e.Driver)
 	return err == nil
 }
 
-func prepareEmulator(ctx context.Context, dir string, host distribution, file string, progress func(string)) error {
+func sumOf(files map[string]string) string {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(files[name]), files[name])
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// addDriver brings the driver into the store.
+func addDriver(ctx context.Context, dir string, files map[string]string) (string, error) {
+	work, err := os.MkdirTemp(dir, "driver-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder for the driver: %w", err)
+	}
+	defer os.RemoveAll(work)
+	folder := filepath.Join(work, "nxc-driver")
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, []byte(files[name]), 0o644); err != nil {
+			return "", err
+		}
+	}
+	paths, err := nixStoreAdd(ctx, folder)
+	if err != nil {
+		return "", err
+	}
+	return paths[0], keep(ctx, dir, paths[0])
+}
+
+func prepareEmulator(ctx context.Context, dir string, host distribution, progress func(string)) (Emulator, error) {
 	if err := requireTools(); err != nil {
-		return err
+		return Emulator{}, err
 	}
 	// Downloads lie apart from those of the nodes' tree.
 	apt := aptClient{dir: filepath.Join(dir, "emulator"), host: host, progress: progress}
 	packages, err := apt.emulator(ctx)
 	if err != nil {
-		return err
+		return Emulator{}, err
 	}
 	archives, err := apt.download(ctx, packages)
 	if err != nil {
-		return err
+		return Emulator{}, err
 	}
 	work, err := os.MkdirTemp(dir, "unpack-")
 	if err != nil {
-		return fmt.Errorf("making a folder to unpack packages in: %w", err)
+		return Emulator{}, fmt.Errorf("making a folder to unpack packages in: %w", err)
 	}
 	defer os.RemoveAll(work)
 	progress(fmt.Sprintf("unpacking %d packages of QEMU", len(archives)))
 	root := filepath.Join(work, "emulator-tree")
 	if _, err := unpack(ctx, archives, root); err != nil {
-		return err
+		return Emulator{}, err
 	}
 	made := Emulator{
 		Layout:    emulatorLayout,
@@ -113,25 +178,18 @@ func prepareEmulator(ctx context.Context, dir string, host distribution, file st
 		Packages:  packages,
 	}
 	if _, err := os.Stat(filepath.Join(root, made.Program)); err != nil {
-		return fmt.Errorf("unpacking %s: %w", emulatorPackage(), err)
+		return Emulator{}, fmt.Errorf("unpacking %s: %w", emulatorPackage(), err)
 	}
 	progress("adding QEMU to the Nix store")
 	paths, err := nixStoreAdd(ctx, root)
 	if err != nil {
-		return err
+		return Emulator{}, err
 	}
 	made.Tree = paths[0]
 	if err := keep(ctx, dir, made.Tree); err != nil {
-		return err
+		return Emulator{}, err
 	}
-	text, err := json.MarshalIndent(made, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding where QEMU is: %w", err)
-	}
-	if err := atomicfile.Write(file, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("recording where QEMU is: %w", err)
-	}
-	return os.RemoveAll(apt.dir)
+	return made, os.RemoveAll(apt.dir)
 }
 
 // emulator asks apt for QEMU and what it needs to run.

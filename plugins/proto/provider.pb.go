@@ -1103,6 +1103,7 @@ type Flavour struct {
 	Block         *Block                 `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
 	Sources       map[string]string      `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Nix files; default.nix is the entry
 	Switches      bool                   `protobuf:"varint,3,opt,name=switches,proto3" json:"switches,omitempty"`                                                                        // its nodes can take on another system while they run
+	Nodes         bool                   `protobuf:"varint,4,opt,name=nodes,proto3" json:"nodes,omitempty"`                                                                              // its Nix half is told which nodes there are
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1154,6 +1155,13 @@ func (x *Flavour) GetSources() map[string]string {
 func (x *Flavour) GetSwitches() bool {
 	if x != nil {
 		return x.Switches
+	}
+	return false
+}
+
+func (x *Flavour) GetNodes() bool {
+	if x != nil {
+		return x.Nodes
 	}
 	return false
 }
@@ -5136,11 +5144,12 @@ const file_provider_proto_rawDesc = "" +
 	"\x11update_timeout_ms\x18\b \x01(\x03R\x0fupdateTimeoutMs\x12*\n" +
 	"\x11delete_timeout_ms\x18\t \x01(\x03R\x0fdeleteTimeoutMs\"8\n" +
 	"\bDataType\x12,\n" +
-	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\"\xd0\x01\n" +
+	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\"\xe6\x01\n" +
 	"\aFlavour\x12,\n" +
 	"\x05block\x18\x01 \x01(\v2\x16.nxc.provider.v1.BlockR\x05block\x12?\n" +
 	"\asources\x18\x02 \x03(\v2%.nxc.provider.v1.Flavour.SourcesEntryR\asources\x12\x1a\n" +
-	"\bswitches\x18\x03 \x01(\bR\bswitches\x1a:\n" +
+	"\bswitches\x18\x03 \x01(\bR\bswitches\x12\x14\n" +
+	"\x05nodes\x18\x04 \x01(\bR\x05nodes\x1a:\n" +
 	"\fSourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +

@@ -36,8 +36,13 @@ func (r *ExpandRequest[C]) Unknown(name string) bool { return r.unknown[name] }
 // FlavourOptions say what else a flavour can do.
 type FlavourOptions struct {
 	// Switches: where the user writes update = "switch", a role has Switch, and
-	// its nodes take on another system while they run; see SwitchSystem.
+	// its nodes take on another system while they run; see Switch.
 	Switches bool
+
+	// Nodes: what the Nix half makes depends on which nodes there are, so its
+	// functions get `nodes`, a set of each node's role. Of another flavour's
+	// evaluation the number of nodes is no part.
+	Nodes bool
 }
 
 // NewFlavour returns a flavour. C is a struct with nxc tags for the flavour
@@ -70,7 +75,7 @@ func (f *flavour[C]) describe() (*plugins.Flavour, error) {
 	if err := refuseReserved(&f.typ.Block, "type", "default", "provider", "update"); err != nil {
 		return nil, err
 	}
-	return &plugins.Flavour{Block: f.typ.Block, Sources: f.sources, Switches: f.options.Switches}, nil
+	return &plugins.Flavour{Block: f.typ.Block, Sources: f.sources, Switches: f.options.Switches, Nodes: f.options.Nodes}, nil
 }
 
 func (f *flavour[C]) decodable(config cty.Value) error {

@@ -43,7 +43,7 @@ func SchemaTo(s *plugins.Schema) (*proto.SchemaResponse, error) {
 		if err != nil {
 			return nil, fmt.Errorf("flavour %s: %w", name, err)
 		}
-		out.Flavours[name] = &proto.Flavour{Block: b, Sources: f.Sources, Switches: f.Switches}
+		out.Flavours[name] = &proto.Flavour{Block: b, Sources: f.Sources, Switches: f.Switches, Nodes: f.Nodes}
 	}
 	return out, nil
 }
@@ -131,7 +131,7 @@ func SchemaFrom(p *proto.SchemaResponse) (*plugins.Schema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("flavour %s: %w", name, err)
 		}
-		s.Flavours[name] = &plugins.Flavour{Block: b, Sources: f.GetSources(), Switches: f.GetSwitches()}
+		s.Flavours[name] = &plugins.Flavour{Block: b, Sources: f.GetSources(), Switches: f.GetSwitches(), Nodes: f.GetNodes()}
 	}
 	return s, nil
 }

@@ -55,7 +55,7 @@ var stubSchema = &plugins.Schema{
 	}}}},
 	Flavours: map[string]*plugins.Flavour{"stub": {
 		Block:   schema.Block{Attributes: []schema.Attribute{{Name: "n", Type: cty.Number, Optional: true}}},
-		Sources: map[string]string{"default.nix": "{ }"},
+		Sources: map[string]string{"default.nix": "{ }"}, Nodes: true,
 	}},
 }
 

@@ -35,6 +35,11 @@ let
     (final: _: import ./programs.nix { inherit lib host index; pkgs = final; })
     (final: _: import ./fetchers.nix { inherit lib; pkgs = final; })
     (final: _: import ./formats.nix { inherit lib; pkgs = final; })
+    (final: _: import ./testers.nix {
+      inherit lib;
+      pkgs = final;
+      evalConfig = { modules }: import ../nixos/eval-config.nix { inherit lib index; } { inherit system modules; pkgs = final; };
+    })
   ];
 in
 lib.fix (lib.foldl (previous: overlay: lib.extends overlay previous) base (parts ++ overlays))

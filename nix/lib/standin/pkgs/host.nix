@@ -16,6 +16,11 @@ rec {
   # What virtual machines boot: bzImage and lib/modules, as in nixpkgs' kernels.
   kernel = index.kernel // { path = refer index.kernel.path; };
 
+  # QEMU, in a tree of its own, which only tests bring (see testers.nix).
+  emulator =
+    if index.emulator or null == null then throw "a NixOS test on the embedded stand-in needs its emulator, which nxc brings for the flavours nixos-test, nixos-test-driver and nixos-test-ssh"
+    else index.emulator // { tree = refer index.emulator.tree; driver = refer index.emulator.driver; };
+
   bash = "${tree}/usr/bin/bash";
   # A program of the tree, for units and scripts of a node.
   program = name: "${tree}/usr/bin/${name}";

@@ -1,0 +1,31 @@
+package nixostest
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+var virtualisation = regexp.MustCompile(`(?m)^(flags|Features)\s*:.*\b(vmx|svm)\b`)
+
+// checkFeatures says, before anything is started, what a test needs that this
+// machine does not have. NixOS's own tests are not emulated.
+func checkFeatures(features []string) error {
+	if !slices.Contains(features, "kvm") {
+		return nil
+	}
+	remedy := "Machines of a NixOS test need hardware virtualisation. Use a host that has it (in a virtual machine: enable nested virtualisation), or another flavour: vm-ramdisk emulates, docker needs none."
+	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return sdk.Error("NixOS tests cannot run here: no KVM", fmt.Sprintf("%v. %s", err, remedy))
+	}
+	kvm.Close()
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil && !virtualisation.Match(text) {
+		return sdk.Error("NixOS tests cannot run here: no hardware virtualisation",
+			"/dev/kvm is there, but the processor has neither vmx nor svm. "+remedy)
+	}
+	return nil
+}

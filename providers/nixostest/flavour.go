@@ -1,0 +1,80 @@
+package nixostest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// TestConfig is the body of a flavour block of nixos-test.
+type TestConfig struct {
+	Timeout string `nxc:"timeout,optional" doc:"How long the test may take, such as 10m; by default as long as it wants."`
+}
+
+// extra is what the flavours' Nix half tells of the composition.
+type extra struct {
+	Nodes      map[string]string `json:"nodes"` // each node's role, as Nix counted them
+	HasScript  bool              `json:"hasScript"`
+	Derivation string            `json:"derivation"`
+	Features   []string          `json:"features"` // that the builder must have
+	Local      bool              `json:"local"`
+}
+
+// keyTest is the key of a deployment's test.
+const keyTest = "test"
+
+// laidOut reads what the Nix half says, and makes sure that it speaks of the
+// nodes that nxc does.
+func laidOut[C any](r sdk.ExpandRequest[C]) (extra, []sdk.LaidOut, error) {
+	var x extra
+	if err := json.Unmarshal(r.Extra, &x); err != nil {
+		return x, nil, fmt.Errorf("read what the flavour's Nix half returned: %w", err)
+	}
+	nodes, err := sdk.Nodes(r.Roles, "A NixOS test")
+	if err != nil {
+		return x, nil, err
+	}
+	if len(nodes) == 0 {
+		return x, nil, sdk.Error("The test has no machines", "Give a role at least one node.")
+	}
+	var names []string
+	for _, n := range nodes {
+		names = append(names, n.Name)
+	}
+	slices.Sort(names)
+	if evaluated := slices.Sorted(maps.Keys(x.Nodes)); !slices.Equal(names, evaluated) {
+		return x, nil, fmt.Errorf("the Nix half made the machines %q, and the nodes are %q; this is a bug in nxc", evaluated, names)
+	}
+	return x, nodes, nil
+}
+
+// expandTest lays a composition out as one run of its test.
+func (h *host) expandTest(_ context.Context, r sdk.ExpandRequest[TestConfig], out *sdk.Expansion) error {
+	x, _, err := laidOut(r)
+	if err != nil {
+		return err
+	}
+	if !x.HasScript {
+		return sdk.Error("The composition has no testScript", "A NixOS test is that script. Write one, or take the flavour nixos-test-driver for a session without.")
+	}
+	if r.Flavour.Timeout != "" {
+		if d, err := time.ParseDuration(r.Flavour.Timeout); err != nil || d < time.Second {
+			return sdk.AttributeError("timeout", fmt.Sprintf("%q is not a time", r.Flavour.Timeout), "Write it as 90s, 10m or 1h.")
+		}
+	}
+	result := r.Artifacts["test"]
+	if !isThere(result) {
+		if err := checkFeatures(x.Features); err != nil {
+			return err
+		}
+	}
+	sdk.Add(out, "nixos-test_run", keyTest, Run{
+		Derivation: x.Derivation, Result: result, Timeout: r.Flavour.Timeout, Local: x.Local,
+	})
+	return nil
+}

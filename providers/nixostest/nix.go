@@ -1,0 +1,68 @@
+package nixostest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// findNix finds a command of Nix in PATH, or where its installers put it.
+func findNix(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	home, _ := os.UserHomeDir() // without one, there is one place less
+	for _, folder := range []string{filepath.Join(home, ".nix-profile/bin"), "/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"} {
+		path := filepath.Join(folder, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", sdk.Error("There is no program "+name, "Nix runs the test. See https://nixos.org/download/.")
+}
+
+// nixEnvironment is Nix's environment. Nix, as its installers leave it, builds
+// nothing for root without a group of builders, and has no sandbox where user
+// namespaces are forbidden; what the user decided about either stays, because
+// the environment's own settings come last.
+func nixEnvironment(ctx context.Context, environ []string, local bool) []string {
+	var settings []string
+	if os.Geteuid() == 0 && !hasBuilders() {
+		settings = append(settings, "build-users-group =")
+		if unshare, err := exec.LookPath("unshare"); err == nil &&
+			exec.CommandContext(ctx, unshare, "--user", "--mount", "--", "/bin/sh", "-c", ":").Run() != nil {
+			settings = append(settings, "sandbox = false")
+		}
+	}
+	if local {
+		settings = append(settings, "substitute = false")
+	}
+	var kept []string
+	for _, e := range environ {
+		if user, ok := strings.CutPrefix(e, "NIX_CONFIG="); ok {
+			settings = append(settings, user)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	return append(kept, "NIX_CONFIG="+strings.Join(settings, "\n"))
+}
+
+// hasBuilders reports whether users are there that Nix builds as.
+func hasBuilders() bool {
+	text, err := os.ReadFile("/etc/group")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if len(fields) == 4 && fields[0] == "nixbld" && fields[3] != "" {
+			return true
+		}
+	}
+	return false
+}

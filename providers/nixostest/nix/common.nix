@@ -1,0 +1,57 @@
+# What the flavours nixos-test, nixos-test-driver and nixos-test-ssh share: the
+# composition as a NixOS test, by whatever entry the nixpkgs has for one. The
+# embedded stand-in's machines are emulated, and driven by nxc's own driver.
+{ machine }:
+let
+  # A role by itself is evaluated with what a test adds to it, for the plan.
+  node = { modulesPath, ... }: {
+    imports =
+      if builtins.pathExists "${modulesPath}/virtualisation/qemu-vm.nix"
+      then [ "${modulesPath}/virtualisation/qemu-vm.nix" "${modulesPath}/testing/test-instrumentation.nix" ]
+      else [ machine.module machine.shell ];
+  };
+
+  standin = { lib, pkgs, roles, nodes, ... }: testScript: machine.test {
+    inherit lib pkgs roles nodes testScript;
+    name = "composition";
+    settings = name:
+      let wanted = roles.${nodes.${name}}.config.virtualisation or { };
+      in {
+        memory = wanted.memorySize or 384;
+        vcpus = wanted.cores or 1;
+      };
+  };
+
+  nixos = { lib, pkgs, nodes, modules, ... }: testScript:
+    let
+      test = {
+        inherit testScript;
+        name = "composition";
+        nodes = builtins.mapAttrs (_: role: { imports = modules.${role}; }) nodes;
+      };
+    in
+    if pkgs ? testers && pkgs.testers ? runNixOSTest then pkgs.testers.runNixOSTest test
+    else if pkgs ? nixosTest then pkgs.nixosTest test
+    else throw "this nixpkgs has neither pkgs.testers.runNixOSTest nor pkgs.nixosTest, so it makes no NixOS tests";
+
+  hasScript = context: context.testScript != null;
+  # A session needs no script.
+  testOf = context:
+    (if context.pkgs ? standin then standin else nixos) context
+      (if hasScript context then context.testScript else "");
+in
+{
+  inherit testOf;
+  modules = [ node ];
+
+  extra = context:
+    let test = testOf context;
+    in {
+      inherit (context) nodes;
+      hasScript = hasScript context;
+      derivation = builtins.unsafeDiscardStringContext test.drvPath;
+      features = test.requiredSystemFeatures or [ ];
+      # No binary cache has what the stand-in makes.
+      local = context.pkgs ? standin;
+    };
+}

@@ -1,0 +1,63 @@
+// Package nixostest runs compositions as NixOS tests: machines that the test
+// framework of NixOS itself makes and drives, or, on the embedded stand-in,
+// emulated machines that nxc's own driver does.
+//
+// The flavour "nixos-test" has one resource, the run of the composition's
+// testScript in Nix's sandbox. Nix remembers what has passed, so the same test
+// of the same systems is not run twice.
+//
+// The package evaluates nothing, and it does not configure the host.
+package nixostest
+
+import (
+	"context"
+	"embed"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Version is the provider's version.
+const Version = "0.1.0"
+
+//go:embed nix/*.nix
+var nixFiles embed.FS
+
+// sourcesOf are the files of a flavour whose entry is one of them.
+func sourcesOf(entry string) map[string]string {
+	sources := sdk.Sources(nixFiles, "nix")
+	sources["default.nix"] = sources[entry]
+	return sources
+}
+
+// host is the machine that tests run on.
+type host struct{ folders plugins.Folders }
+
+// Provider returns the provider, for sdk.Serve.
+func Provider() sdk.Provider {
+	h := &host{}
+	short := plugins.Timeouts{Delete: time.Minute}
+	return sdk.Provider{
+		Name:      "nixos-test",
+		Version:   Version,
+		Configure: sdk.Configure(h.configure),
+		Resources: []sdk.Resource{
+			sdk.Managed[Run]("nixos-test_run", runs{h}, sdk.Options{
+				Timeouts: short, // the test itself says how long it may take
+				Doc:      "One run of a test, by Nix. It is replaced, so run again, when anything that it is made of changes.",
+			}),
+		},
+		Flavours: []sdk.Flavour{
+			sdk.NewFlavour("nixos-test", sourcesOf("test.nix"), h.expandTest, sdk.FlavourOptions{Nodes: true}),
+		},
+	}
+}
+
+// configure remembers where files may lie. Tests happen on this machine.
+func (h *host) configure(_ context.Context, _ struct{}, folders plugins.Folders) (plugins.Location, error) {
+	h.folders = folders
+	l := sdk.ThisMachine()
+	l.Kind, l.Label = "nix-store", "the Nix store of "+l.Label
+	return l, nil
+}

@@ -1,0 +1,119 @@
+package nixostest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Run is one run of a test.
+type Run struct {
+	Derivation string `nxc:"derivation,required,replace" doc:"The test's derivation."`
+	Result     string `nxc:"result,required,replace" doc:"The store path that holds what the test left, once it has passed."`
+	Timeout    string `nxc:"timeout" doc:"How long the test may take."`
+	Local      bool   `nxc:"local" doc:"Whether no binary cache is asked for the result."`
+	Verdict    string `nxc:"verdict,computed" doc:"What is known of the test: \"passed\"."`
+	Log        string `nxc:"log,computed" doc:"File with what the run said."`
+	ID         string `nxc:"id,computed" doc:"Another one for each run."`
+}
+
+const (
+	kindRun = "run"
+	passed  = "passed"
+	logFile = "log"
+	linkOut = "result" // keeps the result from the garbage collector
+)
+
+// runs has the verbs of nixos-test_run.
+type runs struct{ *host }
+
+var (
+	_ sdk.Handler[Run] = runs{}
+	_ sdk.Updater[Run] = runs{}
+	_ sdk.Planner[Run] = runs{}
+)
+
+// isThere reports whether a store path exists. Nix makes it in one step.
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && err == nil
+}
+
+// Plan says what is known before the run: the same test has passed.
+func (runs) Plan(_ context.Context, _ sdk.Operation, prior *Run, p *sdk.Planned[Run]) error {
+	if prior == nil && !p.Unknown("result") && isThere(p.Value.Result) {
+		p.Value.Verdict = passed
+		p.SetKnown("verdict")
+	}
+	return nil
+}
+
+// Create runs the test by having Nix build it. Where the result is there
+// already, that takes no time.
+func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
+	if want.Timeout != "" {
+		limit, err := time.ParseDuration(want.Timeout)
+		if err != nil {
+			return sdk.AttributeError("timeout", "Not a time", err.Error()+".")
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
+		defer cancel()
+	}
+	id := idOf(op)
+	dir := r.folderOf(kindRun, id)
+	object := *want
+	object.ID, object.Log, object.Verdict = id, filepath.Join(dir, logFile), passed
+	if err := begin(op, dir, object); err != nil {
+		return err
+	}
+	if isThere(want.Result) {
+		op.Report(noted("The test has passed before, with these very inputs: it is not run again."))
+	}
+	if err := r.realise(ctx, op, &object, dir); err != nil {
+		return errors.Join(r.explain(ctx, err, object, op), remove(dir))
+	}
+	if err := finish(dir, object); err != nil {
+		return err
+	}
+	*want = object
+	return nil
+}
+
+// Update changes what decides nothing of the result.
+func (r runs) Update(_ context.Context, _ sdk.Operation, have Run, want *Run) error {
+	want.ID, want.Log, want.Verdict = have.ID, have.Log, have.Verdict
+	return finish(r.folderOf(kindRun, have.ID), *want)
+}
+
+// Read reports whether the result is still there.
+func (r runs) Read(_ context.Context, op sdk.Operation, have *Run) (bool, error) {
+	dir := r.folderOf(kindRun, have.ID)
+	kept, err := readRecord[Run](dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if op.UUID != "" && kept.UUID != op.UUID {
+		return false, fmt.Errorf("%s belongs to another deployment (%s)", dir, kept.UUID)
+	}
+	return isThere(have.Result), nil
+}
+
+// Delete forgets the run. Nix may then collect its result, and keeps it until
+// somebody has it do so.
+func (r runs) Delete(_ context.Context, _ sdk.Operation, have *Run) error {
+	return remove(r.folderOf(kindRun, have.ID))
+}
+
+func (r runs) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Run], error) {
+	return find[Run](r.host, op, kindRun)
+}
