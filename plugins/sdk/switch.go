@@ -51,18 +51,29 @@ func (s Switch) Run(ctx context.Context, op Operation) error {
 		return Error(fmt.Sprintf("%s cannot take on another system while it runs", s.Name),
 			fmt.Sprintf("Its system has no %s: NixOS leaves it out with system.switch.enable = false. Set update = %q.", program, UpdateReplace))
 	}
+	before, err := s.shell(ctx, "systemctl list-units --state=failed --plain --no-legend --no-pager || :", nil)
+	if err != nil {
+		return fmt.Errorf("ask %s for its units: %w", s.Name, err)
+	}
 	op.Phase("switching to its new system")
 	out := &switchOutput{op: op}
 	exit, err := s.test(ctx, s.New, out)
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("switch %s to its new system: %w", s.Name, err)
-	}
-	if exit == 0 {
+	case exit == 0:
 		op.Note(out.summary())
+		return nil
+	case exit == unitsFailed && out.failedBefore(before):
+		op.Note(out.summary() + "; failed as before: " + strings.Join(out.failed(), ", "))
 		return nil
 	}
 	return s.back(ctx, op, exit, out)
 }
+
+// unitsFailed is the status of a switch-to-configuration that did everything,
+// whereupon units failed.
+const unitsFailed = 4
 
 func (s Switch) test(ctx context.Context, system string, out io.Writer) (int, error) {
 	return s.Exec(ctx, plugins.Process{Command: []string{system + "/bin/switch-to-configuration", "test"}, Stdout: out, Stderr: out})
@@ -232,6 +243,20 @@ func (o *switchOutput) units(beginning string) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// failed are the units that failed after a switch.
+func (o *switchOutput) failed() []string { return o.units("warning: the following units failed:") }
+
+// failedBefore reports whether all of them had failed before it, according to a
+// list of systemd's: then the switch is not to blame.
+func (o *switchOutput) failedBefore(list string) bool {
+	var before []string
+	for line := range strings.Lines(list) {
+		before = append(before, strings.Fields(line + " -")[0])
+	}
+	failed := o.failed()
+	return len(failed) > 0 && !slices.ContainsFunc(failed, func(unit string) bool { return !slices.Contains(before, unit) })
 }
 
 // summary says in a line what became of which units.

@@ -201,6 +201,8 @@ own_copies
 
 # --- Start ------------------------------------------------------------------------
 
+# What failed of the former system is no news of this one.
+systemctl reset-failed
 systemctl daemon-reload || status=3
 for rules in "$files"/etc/tmpfiles.d/*; do
   cmp -s "$rules" "$previous/etc/tmpfiles.d/${rules##*/}" || [ ! -s "$rules" ] ||
