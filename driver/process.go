@@ -26,8 +26,8 @@ type process struct {
 }
 
 // start starts Python with the driver. With a terminal it shares ours;
-// otherwise each line that it prints is given to print.
-func start(o *Options, terminal bool, print func(text string)) (*process, error) {
+// otherwise each line that it prints is given to told.
+func start(o *Options, terminal bool, told func(text string)) (*process, error) {
 	w, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -55,18 +55,18 @@ func start(o *Options, terminal bool, print func(text string)) (*process, error)
 		return nil, fmt.Errorf("start %s: %w", o.Python.Program, err)
 	}
 	if said != nil {
-		p.output.Go(func() { eachLine(said, print) })
+		p.output.Go(func() { eachLine(said, told) })
 	}
 	return p, nil
 }
 
 // eachLine hands on lines; one without an end is cut at a megabyte.
-func eachLine(r io.Reader, print func(string)) {
+func eachLine(r io.Reader, told func(string)) {
 	in := bufio.NewReaderSize(r, 1<<20)
 	for {
 		line, err := in.ReadSlice('\n')
 		if len(line) > 0 {
-			print(strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\ufffd"))
+			told(strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\ufffd"))
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
