@@ -17,7 +17,7 @@ func applyCommand(env *Env) *command {
 	var replace stringList
 	return &command{
 		synopsis: "Create and change what the configuration describes",
-		usage:    "[flags]",
+		usage:    "[flags] [FILE]",
 		help: `
 Plans, asks, builds everything, and then makes the changes, in parallel and in
 order. What was done is remembered in nxc.state.json.
@@ -25,16 +25,21 @@ order. What was done is remembered in nxc.state.json.
 The first failure stops only what depends on it. Ctrl-C finishes what runs,
 saves, and ends; a second Ctrl-C gives up at once.
 
+With a FILE, which "nxc plan -out FILE" saved, it carries out that plan and
+does not ask. It plans again, and does nothing when the state, the
+configuration or what is outside is not as it was.
+
 Examples:
   nxc apply
   nxc apply -flavour vm-ramdisk
+  nxc apply lab.plan
   nxc apply -auto-approve -json`,
 		flags: func(fs *flag.FlagSet) {
 			f.register(fs)
 			fs.Var(&replace, "replace", "replace the object at this `ADDRESS`; may be given several times")
 		},
 		run: func(ctx context.Context, args []string) int {
-			if status, bad := noArguments(env, "apply", args); bad {
+			if status, bad := f.takeSaved(env, args, len(replace) > 0); bad {
 				return status
 			}
 			return f.run(ctx, env, "apply", func() (deploy.PlanOptions, error) {
@@ -82,7 +87,7 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 		if err != nil {
 			return p.fail("Cannot read -replace", err)
 		}
-		planned, diags := p.Plan(soft, o)
+		planned, diags := p.planOr(soft, f.saved, o)
 		if soft.Err() != nil {
 			return p.interrupted()
 		}
@@ -91,11 +96,11 @@ func (f *applyFlags) run(ctx context.Context, env *Env, name string, options fun
 			return exitError
 		}
 		p.view.Plan(planned)
-		if planned.HasChanges() && !f.autoApprove {
+		if planned.HasChanges() && !f.autoApprove && f.saved == nil {
 			if !env.Interactive || f.json {
 				return p.fail("Nobody can be asked", fmt.Errorf("the plan was not approved: stdin is no terminal; use -auto-approve"))
 			}
-			if !confirm(soft, env, question(o.Destroy)) {
+			if !confirm(soft, env, question(planned.Destroy)) {
 				if soft.Err() != nil {
 					return p.interrupted()
 				}

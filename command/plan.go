@@ -11,6 +11,7 @@ func planCommand(env *Env) *command {
 	var f projectFlags
 	var detailed, destroy, build bool
 	var replace stringList
+	var out string
 	return &command{
 		synopsis: "Show what would change",
 		usage:    "[flags]",
@@ -21,9 +22,13 @@ do. It changes nothing, neither here nor anywhere else.
 Without -flavour it plans each composition's default flavour, the resources
 of the top level, and the removal of deployments whose block is gone.
 
+With -out the plan is saved as well. "nxc apply FILE" carries out exactly this
+plan, or nothing when something changed meanwhile; "nxc show FILE" shows it.
+
 Examples:
   nxc plan
   nxc plan -flavour vm-ramdisk -var clients=5
+  nxc plan -out lab.plan            to be applied with nxc apply lab.plan
   nxc plan -build                   with the size of every package that differs
   nxc plan -detailed-exitcode -json`,
 		flags: func(fs *flag.FlagSet) {
@@ -31,6 +36,7 @@ Examples:
 			fs.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 			fs.BoolVar(&build, "build", false, "build first, and show what every changed system consists of")
 			fs.BoolVar(&destroy, "destroy", false, "show what a destroy would do")
+			fs.StringVar(&out, "out", "", "save the plan in this `FILE`, for nxc apply FILE")
 			fs.Var(&replace, "replace", "replace the object at this `ADDRESS`; may be given several times")
 		},
 		run: func(ctx context.Context, args []string) int {
@@ -49,7 +55,8 @@ Examples:
 				if err != nil {
 					return p.fail("Cannot read -replace", err)
 				}
-				planned, diags := p.Plan(soft, deploy.PlanOptions{Destroy: destroy, Replace: addresses})
+				o := deploy.PlanOptions{Destroy: destroy, Replace: addresses}
+				planned, diags := p.Plan(soft, o)
 				if soft.Err() != nil {
 					return p.interrupted()
 				}
@@ -68,6 +75,11 @@ Examples:
 					}
 				}
 				p.view.Plan(planned)
+				if out != "" {
+					if status := p.savePlan(out, planned, o); status != exitOK {
+						return status
+					}
+				}
 				if detailed && planned.HasChanges() {
 					return exitChanges
 				}

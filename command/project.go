@@ -17,6 +17,7 @@ import (
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/driver"
+	"github.com/nixos-compose/nxc/deploy/planfile"
 	"github.com/nixos-compose/nxc/nix/standin"
 	"github.com/nixos-compose/nxc/state"
 )
@@ -31,6 +32,7 @@ type projectFlags struct {
 	verbose     bool
 	all         bool // without -flavour: everything that exists
 	restore     bool // put a state file that is gone back
+	saved       *planfile.File
 	plugins     *installed
 }
 
@@ -76,7 +78,7 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 	cache := xdg(env, "XDG_CACHE_HOME", ".cache")
 	f.plugins = newPlugins(env, cache, logger)
 	return deploy.Options{
-		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs,
+		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs, Saved: f.saved,
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
 		RuntimeDir: runtimeDir(env),

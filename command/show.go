@@ -48,18 +48,28 @@ func openStore(ctx context.Context, env *Env, file, name string) (*state.Store, 
 
 func showCommand(env *Env) *command {
 	var f stateFlags
+	var verbose bool
 	return &command{
 		synopsis: "Show what exists",
-		usage:    "[-json]",
+		usage:    "[-json] [FILE]",
 		help: `
 Shows the deployments that the state knows, their nodes with role and
 address, and the outputs. It reads only the state file.
 
+With a FILE, which "nxc plan -out FILE" saved, it shows that plan.
+
 Examples:
   nxc show
+  nxc show lab.plan -v
   nxc show -json | jq '.deployments[].nodes[].address'`,
-		flags: f.register,
+		flags: func(fs *flag.FlagSet) {
+			f.register(fs)
+			fs.BoolVar(&verbose, "v", false, "of a saved plan: show all attributes that change")
+		},
 		run: func(ctx context.Context, args []string) int {
+			if len(args) == 1 {
+				return showPlan(env, args[0], f.json, verbose)
+			}
 			if status, bad := noArguments(env, "show", args); bad {
 				return status
 			}

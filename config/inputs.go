@@ -25,10 +25,12 @@ func automaticFiles() []string { return []string{"nxc.vars.hcl", "nxc.vars.json"
 
 // InputOptions says where variables get their values from. Later ones win:
 // Environ, then nxc.vars.hcl and nxc.vars.json in the folder, then Arguments
-// in their order.
+// in their order, then Saved.
 type InputOptions struct {
 	Environ   []string // NAME=value, as os.Environ
 	Arguments []InputArgument
+	Saved     map[string]cty.Value // by a saved plan, of the types that JSON has
+	Withheld  []string             // sensitive variables that a saved plan had a value for: they must be given
 }
 
 // InputArgument is a -var or -var-file on the command line.
@@ -69,6 +71,7 @@ func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) 
 			in.argument(argument.Text)
 		}
 	}
+	in.saved(o)
 	values := map[string]cty.Value{}
 	for _, name := range slices.Sorted(maps.Keys(c.Variables)) {
 		values[name] = in.value(c.Variables[name])
@@ -100,6 +103,25 @@ func (in *collector) environment(environ []string) {
 				Detail:   fmt.Sprintf("%s%s is set, but there is no variable %q. Did you mean %s%s?", InputPrefix, name, name, InputPrefix, near),
 			})
 		}
+	}
+}
+
+// saved takes the values of a saved plan, and demands those that it keeps to
+// itself.
+func (in *collector) saved(o InputOptions) {
+	for _, name := range slices.Sorted(maps.Keys(o.Saved)) {
+		if in.Variables[name] == nil {
+			in.diags = append(in.diags, failure("The configuration changed since the plan was saved", "The saved plan gives var.%s a value, and no block declares it now. Plan again.", name)...)
+			continue
+		}
+		in.given[name] = input{value: o.Saved[name], from: "the saved plan"}
+	}
+	for _, name := range o.Withheld {
+		if _, given := in.given[name]; given || in.Variables[name] == nil {
+			continue
+		}
+		in.given[name] = input{value: cty.DynamicVal, from: "nothing"}
+		in.diags = append(in.diags, failure("A sensitive variable must be given again", "var.%s had a value when the plan was saved, which is not in the file because it is sensitive. Give it again: in %s%s, with -var-file, or with -var.", name, InputPrefix, name)...)
 	}
 }
 

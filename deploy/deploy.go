@@ -20,6 +20,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/nixos-compose/nxc/config"
+	"github.com/nixos-compose/nxc/deploy/planfile"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/nix"
 	"github.com/nixos-compose/nxc/plan"
@@ -37,6 +38,7 @@ type Options struct {
 	All       bool                   // without Flavours: everything on record, not the default flavours
 	Inputs    []config.InputArgument // -var and -var-file, in their order
 	Environ   []string               // of the process, for NXC_VAR_name
+	Saved     *planfile.File         // a saved plan: it says what Flavours, All and Inputs say otherwise
 
 	OwnerToken string // $NXC_OWNER_TOKEN
 
@@ -150,9 +152,10 @@ type Planned struct {
 	Pins        []PinChange
 	Notices     []string // lines of news: taken back, recovered
 
-	source *source
-	base   *state.State
-	p      *Project
+	source     *source
+	base       *state.State
+	p          *Project
+	rearranges bool // moved, removed or import blocks have something to do
 }
 
 // OutputChange is an output before and after.
@@ -171,7 +174,7 @@ type PinChange struct {
 
 // HasChanges reports whether applying would do anything.
 func (p *Planned) HasChanges() bool {
-	if p.p != nil && len(p.p.edits) > 0 {
+	if p.rearranges {
 		return true
 	}
 	for i := range p.Plan.Changes {

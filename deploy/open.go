@@ -54,6 +54,9 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 		return nil, append(diags, stateDiagnostic(err))
 	}
 	recorded := snapshot.State
+	if o.Saved != nil {
+		o.Flavours, o.All = o.Saved.Request.Flavours, o.Saved.Request.Destroy
+	}
 	cfg.Workspace = store.Workspace()
 	selection, more := selectFrom(cfg, o, recorded)
 	diags = append(diags, more...)
@@ -86,8 +89,12 @@ func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
 	if p.inputs != nil {
 		return nil
 	}
-	inputs, diags := p.Config.Inputs(config.InputOptions{Environ: p.o.Environ, Arguments: p.o.Inputs})
+	o, diags := p.inputOptions()
 	if diags.HasErrors() {
+		return diags
+	}
+	inputs, more := p.Config.Inputs(o)
+	if diags = append(diags, more...); diags.HasErrors() {
 		return diags
 	}
 	p.inputs = inputs
@@ -110,7 +117,8 @@ func (p *Project) prepareLenient() {
 	if p.inputs != nil {
 		return
 	}
-	inputs, diags := p.Config.Inputs(config.InputOptions{Environ: p.o.Environ, Arguments: p.o.Inputs})
+	o, _ := p.inputOptions() // what cannot be read is compared with the plan in any case
+	inputs, diags := p.Config.Inputs(o)
 	p.inputs, p.lenient = inputs, true
 	if diags.HasErrors() {
 		p.o.Logger.Warn("variables have no value", "err", diags.Error())

@@ -61,6 +61,7 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 			return nil, diags
 		}
 		out.Notices = append(out.Notices, rearranged...)
+		out.rearranges = len(p.edits) > 0
 	}
 	priors, more := p.refresh(ctx, p.evaluatorOf(out.source))
 	diags = append(diags, more...)
