@@ -58,7 +58,7 @@ class Wire:
             try:
                 message = self.receive()
             except (EOFError, OSError, ValueError):
-                os._exit(1)  # nxc died: nobody is left to tell
+                self.abandon()
             if "stop" in message:
                 self.stopped = message["stop"]
                 self.give_up(self.stopped)
@@ -69,6 +69,12 @@ class Wire:
             if call is not None:
                 call.answer = message
                 call.done.set()
+
+    def abandon(self) -> None:
+        """nxc died: nobody is left to tell, and what the script started ends too."""
+        if os.getpgrp() == os.getpid():  # nxc made the group for the script
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
 
     def call(self, **request: Any) -> Dict[str, Any]:
         if self.stopped:
