@@ -27,6 +27,7 @@ import (
 type Config struct {
 	Dir             string // as it was given to Load
 	RequiredVersion *VersionConstraint
+	Build           []BuildSetting       // what Nix is told beside the user's own settings
 	Providers       map[string]*Provider // by configuration: "docker", "docker.lab2"
 	Variables       map[string]*Variable
 	Locals          map[string]*Local

@@ -124,11 +124,15 @@ func (d *decoder) nxc(b *hcl.Block) {
 		return
 	}
 	schema := hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "required_version"}}}
+	schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: "build"})
 	for _, f := range foreignSettings() {
 		schema.Blocks = append(schema.Blocks, f.BlockHeaderSchema)
 	}
 	content := d.content(b.Body, &schema)
 	for _, inner := range content.Blocks {
+		if inner.Type == "build" {
+			d.build(inner)
+		}
 		for _, f := range foreignSettings() {
 			if f.Type == inner.Type {
 				d.refuseForeign(inner.DefRange, f.foreign)

@@ -133,12 +133,21 @@ func (p *Project) startNix() (*nix.Nix, hcl.Diagnostics) {
 	if p.nix != nil {
 		return p.nix, nil
 	}
-	n, err := nix.New(nix.Options{CacheDir: p.o.CacheHome, Standin: p.o.Standin, Emulator: p.o.Emulator, Logger: p.o.Logger})
+	n, err := nix.New(nix.Options{Settings: nixSettings(p.Config.Build), CacheDir: p.o.CacheHome, Standin: p.o.Standin, Emulator: p.o.Emulator, Logger: p.o.Logger})
 	if err != nil {
 		return nil, hcl.Diagnostics{errorf("Nix is not here", "%v.", err)}
 	}
 	p.nix = n
 	return n, nil
+}
+
+// nixSettings are the settings of a build block.
+func nixSettings(build []config.BuildSetting) []nix.Setting {
+	var all []nix.Setting
+	for _, s := range build {
+		all = append(all, nix.Setting{Name: s.Name, Value: s.Value})
+	}
+	return all
 }
 
 // Validate checks a configuration without its state.

@@ -18,9 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 )
 
@@ -33,6 +35,9 @@ type Options struct {
 	// Bin is the folder that holds nix-instantiate and nix-store. By default
 	// they are searched in PATH, then where Nix's installers put them.
 	Bin string
+
+	// Settings are the project's own.
+	Settings []Setting
 
 	// Environ is the environment for Nix's commands; the default is our own.
 	Environ []string
@@ -62,6 +67,8 @@ type Nix struct {
 	emulator func(ctx context.Context, progress func(string)) (json.RawMessage, error)
 	library  map[string]string
 	settings settings
+	decided  settings  // with those of the project
+	project  []setting // of the project, which have the last word
 
 	instantiate, store string // absolute paths of the two commands
 
@@ -110,6 +117,11 @@ func New(o Options) (*Nix, error) {
 		return nil, err
 	}
 	n.settings = readSettings(n.environ)
+	n.decided = maps.Clone(n.settings)
+	for _, s := range o.Settings {
+		n.project = append(n.project, setting{s.Name, s.Value})
+		n.decided.set(s.Name, strings.Fields(s.Value))
+	}
 	return n, nil
 }
 

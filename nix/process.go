@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -57,7 +58,7 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 		return nil, fmt.Errorf("%s was not started: %w", name, context.Cause(ctx))
 	}
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
-	cmd.Env = withSettings(n.environ, append(n.settings.base(os.Geteuid() == 0, groupFile()), c.settings...))
+	cmd.Env = withSettings(n.environ, slices.Concat(n.settings.base(os.Geteuid() == 0, groupFile()), n.project, c.settings))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout

@@ -85,8 +85,8 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 	if err != nil {
 		return err
 	}
-	settings := r.settings.parallel()
-	settings = append(settings, r.settings.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
+	settings := r.decided.parallel()
+	settings = append(settings, r.decided.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
 	if r.local {
 		settings = append(settings, setting{"substitute", "false"})
 	}

@@ -14,6 +14,10 @@ type settings map[string]string
 // setting is one option that nxc gives to a Nix command.
 type setting struct{ name, value string }
 
+// Setting is one of Nix's options as a project sets it. It has the last word
+// over the user's own; "extra-" options add to them.
+type Setting struct{ Name, Value string }
+
 // readSettings reads the user's configuration in the order in which Nix does:
 // the machine's file, the user's files, the environment.
 func readSettings(environ []string) settings {
