@@ -16,8 +16,8 @@ import (
 	"github.com/nixos-compose/nxc/command/view"
 	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
-	"github.com/nixos-compose/nxc/driver"
 	"github.com/nixos-compose/nxc/deploy/planfile"
+	"github.com/nixos-compose/nxc/driver"
 	"github.com/nixos-compose/nxc/nix/standin"
 	"github.com/nixos-compose/nxc/state"
 )
