@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/nixos-compose/nxc/plugins/host"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // pluginCommand serves a provider that comes with nxc. nxc starts itself with
@@ -99,6 +101,9 @@ func (p *installed) Start(ctx context.Context, name string) (deploy.Plugin, plug
 
 func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 	o := host.Options{Name: name, Logger: p.logger, Cache: p.cache}
+	if sockets := filepath.Join(runtimeDir(p.env), "plugins"); state.MakeRuntimeFolder(sockets) == nil {
+		o.Sockets = sockets // otherwise in the temporary folder, as any program's
+	}
 	if providers.Builtin()[name] == nil {
 		o.Path = p.found[name]
 		return o, p.pinned(&o)

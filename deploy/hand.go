@@ -136,15 +136,34 @@ func Push(ctx context.Context, store *state.Store, other *state.State, force boo
 		if other.Lineage != s.Lineage && !force {
 			return nil, fmt.Errorf("the pushed state has the lineage %s, and the one here %s: they describe different things; -force replaces it all the same", other.Lineage, s.Lineage)
 		}
-		var all []edit
-		for _, r := range s.Resources() {
-			if other.Resource(r.Address) == nil {
-				all = append(all, edit{at: r.Address})
-			}
-		}
-		for _, r := range other.Resources() {
-			all = append(all, edit{at: r.Address, resource: r, record: other.Deployment(r.Address.Deployment)})
-		}
-		return all, nil
+		return replaced(s, other), nil
 	}, other.Names()...)
+}
+
+// replaced returns the edits that make one state another one. An object that
+// stands at another address there moves in one step, and what goes goes last:
+// whatever of it is done when the power goes, no object is forgotten that the
+// other state knows.
+func replaced(s, other *state.State) []edit {
+	gone := map[string]addr.Instance{} // by the attempt
+	for _, r := range s.Resources() {
+		if other.Resource(r.Address) == nil {
+			gone[r.Attempt] = r.Address
+		}
+	}
+	var all []edit
+	moved := map[addr.Instance]bool{}
+	for _, r := range other.Resources() {
+		e := edit{at: r.Address, resource: r, record: other.Deployment(r.Address.Deployment)}
+		if from, moves := gone[r.Attempt]; moves && r.Attempt != "" && from.Deployment == r.Address.Deployment && s.Resource(r.Address) == nil {
+			e.from, moved[from] = from, true
+		}
+		all = append(all, e)
+	}
+	for _, r := range s.Resources() {
+		if other.Resource(r.Address) == nil && !moved[r.Address] {
+			all = append(all, edit{at: r.Address})
+		}
+	}
+	return all
 }

@@ -152,7 +152,7 @@ func paragraph(r *state.Recovery, list []finding) string {
 	}
 	text := fmt.Sprintf("%s, run by %s on %s, did not end.", r.Command.Command, r.Command.User, r.Command.Host)
 	if r.Verdict == state.OtherBase {
-		text += " The state is another one than it worked on, so all that it did is looked for."
+		text += " Its journal does not say how the state came to be what it is now, so all that it set out to do is looked for."
 	}
 	if r.Results > 0 {
 		text += fmt.Sprintf(" %s done before that %s.", plural(r.Results, "step"), areKept(r.Results))

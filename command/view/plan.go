@@ -400,8 +400,27 @@ func (v *planWriter) drift() {
 	for i := range v.p.Plan.Drift {
 		d := &v.p.Plan.Drift[i]
 		what := v.p.Display(d.Addr)
+		if v.several() && !d.Addr.Deployment.IsTop() {
+			what += " (" + d.Addr.Deployment.String() + ")"
+		}
 		v.line("!", what, driftText(d))
 	}
+}
+
+// several reports whether the plan is about more than one deployment, so that a
+// node's name alone does not say which node is meant.
+func (v *planWriter) several() bool {
+	var all []addr.Deployment
+	for _, d := range v.p.Deployments {
+		all = append(all, d.Name)
+	}
+	for i := range v.p.Plan.Changes {
+		all = append(all, v.p.Plan.Changes[i].Addr.Deployment)
+	}
+	for i := range v.p.Plan.Drift {
+		all = append(all, v.p.Plan.Drift[i].Addr.Deployment)
+	}
+	return slices.ContainsFunc(all, func(d addr.Deployment) bool { return !d.IsTop() && d != v.p.Plan.Drift[0].Addr.Deployment })
 }
 
 func driftText(d *plan.Drift) string {

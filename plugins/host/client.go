@@ -21,6 +21,7 @@ type Client struct {
 	plugin  *plugin.Client
 	process *process
 	tail    *tail
+	sockets string // the folder that was made for its socket
 
 	ending   atomic.Bool             // we asked for the end
 	overdue  atomic.Pointer[overdue] // why we ended it by force
@@ -123,6 +124,7 @@ func (c *Client) Close(ctx context.Context) error {
 		}
 		c.plugin.Kill()
 		c.process.release()
+		c.leaveSockets()
 	}()
 	select {
 	case <-done:
@@ -143,4 +145,5 @@ func (c *Client) Kill() {
 	c.process.Kill(context.Background())
 	c.plugin.Kill()
 	c.process.release()
+	c.leaveSockets()
 }

@@ -48,12 +48,3 @@ func (o *Options) logLevel() slog.Level {
 	}
 	return slog.LevelError
 }
-
-// socketFolder returns where the plugin's socket folder may be made: the
-// temporary folder, unless its name is so long that a socket's would not fit.
-func socketFolder() string {
-	if dir := os.TempDir(); len(dir) <= 60 {
-		return dir
-	}
-	return "/tmp"
-}

@@ -73,7 +73,7 @@ func (c *Client) config() *plugin.ClientConfig {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		GRPCDialOptions:  wire.DialOptions(),
 		StartTimeout:     c.options.StartTimeout,
-		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: socketFolder()},
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: c.socketFolder()},
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
 		Stderr:           c.tail,
 		SyncStdout:       c.tail,

@@ -36,6 +36,10 @@ type Options struct {
 	// Schema is the plugin's schema when it is known already.
 	Schema *plugins.Schema
 
+	// Sockets is a short folder, the user's own, where plugins' sockets lie
+	// until their commands end; "" is the temporary folder.
+	Sockets string
+
 	Logger *slog.Logger // what the plugin logs; nil: nowhere
 
 	StartTimeout     time.Duration // until the plugin has said hello; 0: 20 s
