@@ -30,6 +30,9 @@ server.succeed("systemctl status nginx"), client1.shell_interact(). With a
 SCRIPT, that is run first. test_script() runs it again, or the composition's
 testScript. Ctrl-C ends a wait, Ctrl-D the session.
 
+A NixOS test's own driver (the flavour nixos-test-driver) has a session that
+goes on without you: nxc attaches you to it, and Ctrl-] detaches.
+
 The session is ptpython's or IPython's where python3 has one of them, and
 Python's own otherwise; NXC_DRIVER_SHELL=plain, ptpython or ipython chooses.
 
@@ -70,6 +73,9 @@ func (f *projectFlags) drive(ctx context.Context, env *Env, args []string, wait 
 			return exitError
 		}
 		d := targets[0]
+		if n, ok := o.ownSession(ctx); ok {
+			return o.attach(ctx, env, n)
+		}
 		script, ok := t.sessionScript(o, d)
 		if !ok {
 			return exitError
@@ -92,6 +98,38 @@ func (f *projectFlags) drive(ctx context.Context, env *Env, args []string, wait 
 		o.view.Flush()
 		return session(ctx, o, options)
 	})
+}
+
+// ownSession finds the node of a deployment that brings a session of its own,
+// such as the driver of a NixOS test: it has no role, for it is no machine.
+func (o opened) ownSession(ctx context.Context) (*deploy.RunningNode, bool) {
+	nodes, diags := o.RunningNodes(ctx, nil)
+	if diags.HasErrors() || len(nodes) != 1 || nodes[0].Role != "" {
+		return nil, false
+	}
+	return nodes[0], true
+}
+
+// attach connects our terminal, or what is piped to us, with a session.
+func (o opened) attach(ctx context.Context, env *Env, n *deploy.RunningNode) int {
+	var p plugins.Process
+	restore := func() {}
+	if env.Interactive {
+		var err error
+		if restore, err = terminal(&p); err != nil {
+			return o.fail("The terminal cannot be used", err)
+		}
+		fmt.Fprintf(env.Stderr, "Session of %s. Ctrl-] detaches.\r\n", n)
+	}
+	defer restore()
+	p.Stdin, p.Stdout, p.Stderr = env.Stdin, env.Stdout, env.Stderr
+	_, diags := o.Exec(ctx, n, p)
+	restore()
+	o.view.Diagnostics(diags)
+	if diags.HasErrors() {
+		return exitError
+	}
+	return exitOK
 }
 
 // session lets Python have the terminal, and Ctrl-C, which is for what it

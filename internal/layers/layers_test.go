@@ -157,8 +157,11 @@ var clients = map[string][]string{
 		"github.com/opencontainers",
 		"golang.org/x/sys",
 	},
-	"nixostest": nil,
-	"null":      nil,
+	"nixostest": {
+		"golang.org/x/crypto",
+		"golang.org/x/sys",
+	},
+	"null": nil,
 	"qemu": {
 		"github.com/containers/gvisor-tap-vsock",
 		"github.com/digitalocean/go-qemu",

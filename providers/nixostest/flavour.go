@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
@@ -76,5 +77,60 @@ func (h *host) expandTest(_ context.Context, r sdk.ExpandRequest[TestConfig], ou
 	sdk.Add(out, "nixos-test_run", keyTest, Run{
 		Derivation: x.Derivation, Result: result, Timeout: r.Flavour.Timeout, Local: x.Local,
 	})
+	return nil
+}
+
+// SessionConfig is the body of a flavour block of nixos-test-driver or
+// nixos-test-ssh, which has nothing to say.
+type SessionConfig struct{}
+
+// keyDriver is the key of a deployment's driver, and the name of the node that
+// stands for its session.
+const keyDriver = "driver"
+
+// expandDriver lays a composition out as the driver of its test.
+func (h *host) expandDriver(_ context.Context, r sdk.ExpandRequest[SessionConfig], out *sdk.Expansion) error {
+	x, _, err := laidOut(r)
+	if err != nil {
+		return err
+	}
+	if err := checkFeatures(x.Features); err != nil {
+		return err
+	}
+	sdk.Add(out, "nixos-test_driver", keyDriver, Driver{Driver: r.Artifacts["driver"]})
+	out.Node(plugins.ExpandedNode{
+		Name:     keyDriver,
+		Resource: plugins.ResourceKey{Type: "nixos-test_driver", Key: keyDriver},
+	})
+	return nil
+}
+
+// expandSSH lays a composition out as a driver whose machines are nodes.
+func (h *host) expandSSH(_ context.Context, r sdk.ExpandRequest[SessionConfig], out *sdk.Expansion) error {
+	x, nodes, err := laidOut(r)
+	if err != nil {
+		return err
+	}
+	if err := checkFeatures(x.Features); err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(x.Nodes))
+	driver := Driver{Driver: r.Artifacts["driver"]}
+	for _, n := range nodes {
+		// As NixOS's tests number them.
+		index := slices.Index(names, n.Name)
+		sdk.Add(out, "nixos-test_machine", n.Name, Machine{
+			Name: n.Name, IP: fmt.Sprintf("192.168.%d.%d", 1+index/250, 1+index%250),
+		})
+		out.Node(plugins.ExpandedNode{
+			Name: n.Name, Role: n.Role.Name, Index: n.Index, System: n.Role.System,
+			Resource: plugins.ResourceKey{Type: "nixos-test_machine", Key: n.Name}, Address: "address",
+		})
+		driver.Machines = append(driver.Machines, Member{Name: n.Name})
+	}
+	added := sdk.Add(out, "nixos-test_driver", keyDriver, driver)
+	for i, n := range nodes {
+		added.Ref(fmt.Sprintf("machine[%d].id", i), "nixos-test_machine", n.Name, "id")
+	}
 	return nil
 }

@@ -4,7 +4,9 @@
 //
 // The flavour "nixos-test" has one resource, the run of the composition's
 // testScript in Nix's sandbox. Nix remembers what has passed, so the same test
-// of the same systems is not run twice.
+// of the same systems is not run twice. With "nixos-test-driver" the test's
+// driver runs instead, under a holder that owns its terminal and outlives nxc,
+// and with "nixos-test-ssh" the driver's machines are nodes, reached by ssh.
 //
 // The package evaluates nothing, and it does not configure the host.
 package nixostest
@@ -12,6 +14,7 @@ package nixostest
 import (
 	"context"
 	"embed"
+	"errors"
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
@@ -37,6 +40,8 @@ type host struct{ folders plugins.Folders }
 // Provider returns the provider, for sdk.Serve.
 func Provider() sdk.Provider {
 	h := &host{}
+	// Emulated machines that start together share the processors.
+	boot := plugins.Timeouts{Create: 15 * time.Minute, Update: 15 * time.Minute, Delete: 2 * time.Minute}
 	short := plugins.Timeouts{Delete: time.Minute}
 	return sdk.Provider{
 		Name:      "nixos-test",
@@ -47,9 +52,27 @@ func Provider() sdk.Provider {
 				Timeouts: short, // the test itself says how long it may take
 				Doc:      "One run of a test, by Nix. It is replaced, so run again, when anything that it is made of changes.",
 			}),
+			sdk.Managed[Driver]("nixos-test_driver", drivers{h}, sdk.Options{
+				Timeouts: boot,
+				Doc:      "A test's driver that runs, with its machines, under a holder that outlives nxc.",
+			}),
+			sdk.Managed[Machine]("nixos-test_machine", machines{h}, sdk.Options{
+				Timeouts: boot,
+				Doc:      "How a machine of a driver is reached. It is a node.",
+			}),
 		},
 		Flavours: []sdk.Flavour{
 			sdk.NewFlavour("nixos-test", sourcesOf("test.nix"), h.expandTest, sdk.FlavourOptions{Nodes: true}),
+			sdk.NewFlavour("nixos-test-driver", sourcesOf("driver.nix"), h.expandDriver, sdk.FlavourOptions{Nodes: true}),
+			sdk.NewFlavour("nixos-test-ssh", sourcesOf("ssh.nix"), h.expandSSH, sdk.FlavourOptions{Nodes: true}),
+		},
+		Programs: map[string]func([]string) error{
+			holderProgram: func(args []string) error {
+				if len(args) != 2 {
+					return errors.New("it takes an id and the folder of a driver")
+				}
+				return hold(args[1])
+			},
 		},
 	}
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import linecache
 import os
 import shlex
 import shutil
@@ -168,6 +169,8 @@ def main(arguments: List[str]) -> int:
         plan = json.load(file)
     with open(words[-1]) as file:
         text = file.read()
+    # A traceback shows the script's lines.
+    linecache.cache["testScript"] = (len(text), None, text.splitlines(True), "testScript")
     # In a build's sandbox nobody outside could reach a port.
     plan["outside"] = "NIX_BUILD_TOP" not in os.environ
     out = os.environ.get("out", "")

@@ -1,5 +1,5 @@
-# The Nix half of the flavours "nixos-test-driver" and "nixos-test-ssh": NixOS's
-# own driver, which a holder keeps.
+# The Nix half of the flavour "nixos-test-driver": NixOS's own driver, which a
+# holder keeps.
 { machine }:
 let common = import ./common.nix { inherit machine; };
 in

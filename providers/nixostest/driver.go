@@ -1,0 +1,248 @@
+package nixostest
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Driver is a test's driver that runs, and with it the test's machines.
+type Driver struct {
+	Driver   string   `nxc:"driver,required,replace" doc:"The driver's package."`
+	Machines []Member `nxc:"machine,block,replace" doc:"Machines that are started, and reached by ssh. Without any, the driver waits for who attaches."`
+	ID       string   `nxc:"id,computed" doc:"The holder's name, on its command line."`
+	Running  bool     `nxc:"running,computed" doc:"Whether the driver runs."`
+}
+
+// Member is one machine of a driver.
+type Member struct {
+	Name string `nxc:"name,required" doc:"The machine's name in the test."`
+	ID   string `nxc:"id,required" doc:"The nixos-test_machine."`
+}
+
+const kindDriver = "driver"
+
+// drivers has the verbs of nixos-test_driver.
+type drivers struct{ *host }
+
+var (
+	_ sdk.Handler[Driver]   = drivers{}
+	_ sdk.Updater[Driver]   = drivers{}
+	_ sdk.Planner[Driver]   = drivers{}
+	_ sdk.Execer[Driver]    = drivers{}
+	_ sdk.Consoler[Driver]  = drivers{}
+	_ sdk.Contexter[Driver] = drivers{}
+)
+
+// sessionScript keeps the machines of a driver that nobody sits at.
+//
+//go:embed session.py
+var sessionScript string
+
+// Plan starts a driver that has ended anew.
+func (drivers) Plan(_ context.Context, _ sdk.Operation, _ *Driver, p *sdk.Planned[Driver]) error {
+	p.Value.Running = true
+	p.SetKnown("running")
+	return nil
+}
+
+func (d drivers) Create(ctx context.Context, op sdk.Operation, want *Driver) error {
+	object := *want
+	object.ID, object.Running = idOf(op), true
+	dir := d.folderOf(kindDriver, object.ID)
+	if err := begin(op, dir, object); err != nil {
+		return err
+	}
+	if err := d.start(ctx, op, &object, dir); err != nil {
+		return errors.Join(err, d.stop(context.WithoutCancel(ctx), object.ID), remove(dir))
+	}
+	if err := finish(dir, object); err != nil {
+		return err
+	}
+	*want = object
+	return nil
+}
+
+// Update starts a driver anew that has ended.
+func (d drivers) Update(ctx context.Context, op sdk.Operation, have Driver, want *Driver) error {
+	want.ID, want.Running = have.ID, true
+	if d.runs(ctx, have.ID) {
+		return nil
+	}
+	if err := d.stop(ctx, have.ID); err != nil {
+		return err
+	}
+	return d.start(ctx, op, want, d.folderOf(kindDriver, have.ID))
+}
+
+func (d drivers) Read(ctx context.Context, op sdk.Operation, have *Driver) (bool, error) {
+	dir := d.folderOf(kindDriver, have.ID)
+	kept, err := readRecord[Driver](dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		have.Running = false
+		return len(holders(have.ID)) > 0 || len(marked(have.ID)) > 0, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if op.UUID != "" && kept.UUID != op.UUID {
+		return false, fmt.Errorf("%s belongs to another deployment (%s)", dir, kept.UUID)
+	}
+	have.Running = d.runs(ctx, have.ID)
+	return true, nil
+}
+
+func (d drivers) Delete(ctx context.Context, op sdk.Operation, have *Driver) error {
+	op.Phase("stopping the machines")
+	if err := d.stop(ctx, have.ID); err != nil {
+		return err
+	}
+	return remove(d.folderOf(kindDriver, have.ID))
+}
+
+func (d drivers) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Driver], error) {
+	return find[Driver](d.host, op, kindDriver)
+}
+
+// socketOf is where a holder listens.
+func (h *host) socketOf(id string) string { return filepath.Join(h.folders.Runtime, "t"+id) }
+
+// runs reports whether a holder answers, and says that it is the one.
+func (h *host) runs(ctx context.Context, id string) bool {
+	conn, _, err := ask(ctx, h.socketOf(id), id, request{Do: "who"})
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// start starts a holder, and waits for what it holds.
+func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir string) error {
+	program := filepath.Join(want.Driver, "bin", "nixos-test-driver")
+	if !isThere(program) {
+		return sdk.AttributeError("driver", "There is no test driver", program+" does not exist. Was it collected as garbage? nxc apply builds it again.")
+	}
+	what := holding{
+		ID: want.ID, Command: []string{program, "--interactive"}, Folder: dir,
+		Scratch: d.socketOf(want.ID) + ".d", Socket: d.socketOf(want.ID),
+	}
+	if err := os.MkdirAll(what.Scratch, 0o700); err != nil {
+		return err
+	}
+	os.Remove(what.Socket)
+	if len(want.Machines) > 0 {
+		script, err := d.writeSession(op, want, dir)
+		if err != nil {
+			return err
+		}
+		what.Command = []string{program, script}
+	}
+	text, err := json.Marshal(what)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, holderFile), text, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "holder.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd, err := sdk.Program(holderProgram, want.ID, dir)
+	if err != nil {
+		return err
+	}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	op.Phase("starting the driver")
+	if err := sdk.Detach(cmd); err != nil {
+		return err
+	}
+	return d.await(ctx, op, want, dir)
+}
+
+// await waits until a holder answers, and its session is ready.
+func (d drivers) await(ctx context.Context, op sdk.Operation, want *Driver, dir string) error {
+	started := false
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		runs := d.runs(ctx, want.ID)
+		switch {
+		case runs && (len(want.Machines) == 0 || isThere(filepath.Join(dir, readyFile))):
+			return nil
+		case runs && !started:
+			started = true
+			op.Phase("waiting for the machines")
+		case !runs && (started || time.Now().After(deadline)):
+			return sdk.Error("The test driver ended", d.lastWords(dir))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lastWords is what a driver said before it ended.
+func (h *host) lastWords(dir string) string {
+	var said []string
+	for _, name := range []string{terminalFile, "holder.log"} {
+		text, _ := os.ReadFile(filepath.Join(dir, name))
+		lines := strings.Split(strings.TrimSpace(plain(strings.ReplaceAll(string(text), "\r", ""))), "\n")
+		said = append(said, lines[max(0, len(lines)-tailLines):]...)
+	}
+	return strings.TrimSpace(strings.Join(said, "\n"))
+}
+
+// stop ends a holder and all that it started.
+func (h *host) stop(ctx context.Context, id string) error {
+	if conn, _, err := ask(ctx, h.socketOf(id), id, request{Do: "stop"}); err == nil {
+		conn.Close()
+	}
+	for deadline := time.Now().Add(15 * time.Second); len(holders(id)) > 0 && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, pid := range holders(id) {
+		kill(pid)
+	}
+	terminate(id)
+	if left := append(holders(id), marked(id)...); len(left) > 0 {
+		return fmt.Errorf("processes %v of the test's driver do not end", left)
+	}
+	os.Remove(h.socketOf(id))
+	err := os.RemoveAll(h.socketOf(id) + ".d")
+	os.Remove(h.folders.Runtime) // one in use stays
+	return err
+}
+
+// Exec gives the caller the driver's terminal: a session runs there already, and
+// no other program can.
+func (d drivers) Exec(ctx context.Context, op sdk.Operation, have *Driver, p plugins.Process) (int, error) {
+	if p.TTY == nil && len(p.Command) > 0 {
+		return 0, sdk.Error("A test driver takes no commands", "It has a session, in Python: nxc driver gives it to you, in a terminal.")
+	}
+	return 0, d.attach(ctx, have, p)
+}
+
+// Console shows what the session said.
+func (d drivers) Console(ctx context.Context, _ sdk.Operation, have *Driver, c plugins.Console) error {
+	if c.Input != nil {
+		return sdk.Error("A test driver has no console to type on", "nxc driver gives you its session.")
+	}
+	return tail(ctx, filepath.Join(d.folderOf(kindDriver, have.ID), terminalFile), c)
+}
+
+// SetContext has nothing to bring: the machines of a session know each other by
+// the test framework.
+func (drivers) SetContext(context.Context, sdk.Operation, *Driver, plugins.Context) error { return nil }

@@ -1,0 +1,169 @@
+package nixostest
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+)
+
+// Machine is how one machine of a test is reached from outside. The machine
+// itself comes and goes with the test's driver.
+type Machine struct {
+	Name    string `nxc:"name,required,replace" doc:"The machine's name in the test."`
+	IP      string `nxc:"ip,required,replace" doc:"Its address in the test's network, where this machine is not."`
+	Port    int64  `nxc:"port,computed" doc:"The port of 127.0.0.1 that leads to its ssh."`
+	Address string `nxc:"address,computed" doc:"Its address in the test's network."`
+	ID      string `nxc:"id,computed" doc:"Another one for each machine."`
+}
+
+const (
+	kindMachine = "machine"
+	contextFile = "context.json"
+)
+
+// machines has the verbs of nixos-test_machine.
+type machines struct{ *host }
+
+var (
+	_ sdk.Handler[Machine]   = machines{}
+	_ sdk.Planner[Machine]   = machines{}
+	_ sdk.Execer[Machine]    = machines{}
+	_ sdk.Copier[Machine]    = machines{}
+	_ sdk.Contexter[Machine] = machines{}
+)
+
+func (machines) Plan(_ context.Context, _ sdk.Operation, _ *Machine, p *sdk.Planned[Machine]) error {
+	if !p.Unknown("ip") {
+		p.Value.Address = p.Value.IP
+		p.SetKnown("address")
+	}
+	return nil
+}
+
+// Create chooses a port, and keeps the context for the driver's start.
+func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) error {
+	object := *want
+	object.ID, object.Address = idOf(op), want.IP
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("find a free port: %w", err)
+	}
+	object.Port = int64(l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // it is one
+	l.Close()
+	dir := m.folderOf(kindMachine, object.ID)
+	if err := begin(op, dir, object); err != nil {
+		return err
+	}
+	if op.Context != nil {
+		if err := saveContext(dir, *op.Context); err != nil {
+			return errors.Join(err, remove(dir))
+		}
+	}
+	if err := finish(dir, object); err != nil {
+		return err
+	}
+	*want = object
+	return nil
+}
+
+func (m machines) Read(_ context.Context, op sdk.Operation, have *Machine) (bool, error) {
+	dir := m.folderOf(kindMachine, have.ID)
+	r, err := readRecord[Machine](dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && op.UUID != "" && r.UUID != op.UUID {
+		err = fmt.Errorf("%s belongs to another deployment (%s)", dir, r.UUID)
+	}
+	return err == nil, err
+}
+
+func (m machines) Delete(_ context.Context, _ sdk.Operation, have *Machine) error {
+	return remove(m.folderOf(kindMachine, have.ID))
+}
+
+func (m machines) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Machine], error) {
+	return find[Machine](m.host, op, kindMachine)
+}
+
+// SetContext brings a context to a machine, now if it runs, and at every start.
+func (m machines) SetContext(ctx context.Context, op sdk.Operation, have *Machine, c plugins.Context) error {
+	if err := saveContext(m.folderOf(kindMachine, have.ID), c); err != nil {
+		return fmt.Errorf("keep the context of %s: %w", have.Name, err)
+	}
+	conn, err := net.DialTimeout("tcp", addressOf(have), time.Second)
+	if err != nil {
+		return nil //nolint:nilerr // it does not run, and gets it when it does
+	}
+	conn.Close()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range c.Files {
+		if !delivered(f) {
+			continue
+		}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(path.Clean("/"+f.Path), "/"), Mode: int64(modeOf(f)), Size: int64(len(f.Content)), ModTime: time.Now()}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := w.Write(f.Content); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return m.Copy(ctx, op, have, plugins.Copy{Path: "/", In: &b})
+}
+
+// saveContext keeps a context, over what was kept before: a later one brings
+// only what changed.
+func saveContext(dir string, c plugins.Context) error {
+	kept, err := readContext(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range c.Files {
+		kept = slices.DeleteFunc(kept, func(k plugins.ContextFile) bool { return k.Path == f.Path })
+		kept = append(kept, f)
+	}
+	slices.SortFunc(kept, func(a, b plugins.ContextFile) int { return strings.Compare(a.Path, b.Path) })
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, contextFile)
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+func readContext(dir string) ([]plugins.ContextFile, error) {
+	text, err := os.ReadFile(filepath.Join(dir, contextFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []plugins.ContextFile
+	if err := json.Unmarshal(text, &files); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, contextFile), err)
+	}
+	return files, nil
+}

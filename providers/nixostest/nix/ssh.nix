@@ -1,0 +1,8 @@
+# The Nix half of the flavour "nixos-test-ssh": that of "nixos-test-driver", with
+# ssh on every machine.
+{ machine }:
+let driver = import ./driver.nix { inherit machine; };
+in
+driver // {
+  modules = driver.modules ++ [ { services.openssh.enable = true; } ];
+}

@@ -1,0 +1,105 @@
+package nixostest
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk/sdktest"
+)
+
+// TestConformance drives runs through the protocol.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	drv, out := derivation(t, "vm-test-run-a", "echo hello; echo done > $out")
+	sdktest.Run(t, sdktest.Suite{
+		Provider: Provider(), Command: sdktest.Self(), Folders: h.folders,
+		Outside: func(*testing.T) []string {
+			left, _ := filepath.Glob(filepath.Join(h.folders.State, kindRun+"-*"))
+			return left
+		},
+		Cases: []sdktest.Case{{
+			Type:   "nixos-test_run",
+			Config: map[string]any{"derivation": drv, "result": out, "local": true},
+			Update: map[string]any{"derivation": drv, "result": out, "local": true, "timeout": "5m"},
+			Break: func(_ *testing.T, o cty.Value) {
+				os.RemoveAll(h.folderOf(kindRun, o.GetAttr("id").AsString()))
+			},
+			Kills: 2,
+		}},
+	})
+}
+
+// TestFailure looks at a test that fails: its line, the end of its log, and
+// that nothing of it stays but the log.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	drv, out := derivation(t, "vm-test-run-b", `
+	  echo "server: must succeed: false" >&2
+	  echo "!!! Traceback (most recent call last):" >&2
+	  echo "!!!   File \"testScript\", line 7, in <module>" >&2
+	  echo "!!!     server.succeed(\"false\")" >&2
+	  exit 1`)
+	want := Run{Derivation: drv, Result: out, Local: true}
+	err := runs{h}.Create(t.Context(), operation("a"), &want)
+	var d plugins.Diagnostics
+	if !errors.As(err, &d) {
+		t.Fatalf("got %v", err)
+	}
+	if d[0].Summary != "The test failed" {
+		t.Errorf("summary %q", d[0].Summary)
+	}
+	for _, part := range []string{`File "testScript", line 7`, `server.succeed("false")`, "server: must succeed: false", "The whole log: "} {
+		if !strings.Contains(d[0].Detail, part) {
+			t.Errorf("the detail lacks %q:\n%s", part, d[0].Detail)
+		}
+	}
+	if strings.Contains(d[0].Detail, "!!!") {
+		t.Errorf("the detail keeps marks:\n%s", d[0].Detail)
+	}
+	if found, err := (runs{h}).Find(t.Context(), operation("")); err != nil || len(found) > 0 {
+		t.Errorf("it left %v, %v", found, err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	drv, out := derivation(t, "vm-test-run-c", "read forever < /dev/zero")
+	want := Run{Derivation: drv, Result: out, Local: true, Timeout: "1s"}
+	err := runs{h}.Create(t.Context(), operation("a"), &want)
+	if err == nil || !strings.Contains(err.Error(), "not over within 1s") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What has passed is not run again, and the log of then is shown.
+func TestPassedBefore(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	drv, out := derivation(t, "vm-test-run-d", "echo once; echo done > $out")
+	first := Run{Derivation: drv, Result: out, Local: true}
+	if err := (runs{h}).Create(t.Context(), operation("a"), &first); err != nil {
+		t.Fatal(err)
+	}
+	second := Run{Derivation: drv, Result: out, Local: true}
+	if err := (runs{h}).Create(t.Context(), operation("b"), &second); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []Run{first, second} {
+		text, err := os.ReadFile(run.Log)
+		if err != nil || !strings.Contains(string(text), "once") {
+			t.Errorf("log %q, %v", text, err)
+		}
+		if run.Verdict != passed {
+			t.Errorf("verdict %q", run.Verdict)
+		}
+	}
+}
