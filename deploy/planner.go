@@ -88,7 +88,7 @@ func (pl *planner) Refine(ctx context.Context, ps []plan.Proposal) ([]plan.Refin
 	requests := make([]plugins.PlanRequest, len(ps))
 	for i := range ps {
 		requests[i] = plugins.PlanRequest{
-			Type: ps[i].Type, Operation: pl.p.operation(ps[i].Addr, ""),
+			Type: ps[i].Type, Operation: pl.p.operation(ps[i].Addr, ps[i].Attempt),
 			Prior: ps[i].Prior, Proposed: ps[i].Proposed, Config: ps[i].Config,
 		}
 	}

@@ -86,6 +86,9 @@ func (d *decider) refine(ctx context.Context, items []*item) []Problem {
 			Addr: it.change.Addr, Provider: it.change.Provider, Type: it.change.Type,
 			Prior: it.prior, Proposed: it.proposed, Config: it.config,
 		}
+		if !it.prior.IsNull() {
+			proposals[i].Attempt = it.change.Attempt
+		}
 	}
 	refined, problems := d.planner.Refine(ctx, proposals)
 	if HasErrors(problems) || len(refined) != len(items) {

@@ -142,6 +142,7 @@ type Proposal struct {
 	Provider string
 	Type     string
 	Prior    cty.Value // null: create
+	Attempt  string    // that made Prior
 	Proposed cty.Value // the configuration with defaults and prior computed values
 	Config   cty.Value // null where left out
 }

@@ -42,6 +42,10 @@ func (i images) Plan(_ context.Context, op sdk.Operation, prior *Image, p *sdk.P
 	v := &p.Value
 	if prior != nil && prior.Reference == "" { // its name was taken from it outside nxc
 		p.SetUnknown("reference")
+		if op.Attempt != "" && len(v.Systems) == 0 && !p.Unknown("name") { // it gets the one that it had
+			v.Reference = referenceOf(op, v)
+			p.SetKnown("reference")
+		}
 	}
 	if prior != nil && (len(prior.Systems) == 0) != (len(v.Systems) == 0) {
 		p.Replace("systems", "it is made in another way")
