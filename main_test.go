@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,8 @@ var update = flag.Bool("update", false, "rewrite the golden parts of testdata/sc
 // TestMain lets the test binary be nxc, and a third party's plugin, when a
 // script or a test calls them.
 func TestMain(m *testing.M) {
+	// A script that waits for the engine keeps its place among those that run.
+	_ = flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1))
 	testscript.Main(m, map[string]func(){
 		"nxc":               func() { os.Exit(watched()) },
 		"nxc-provider-fake": serveFake,
