@@ -112,7 +112,7 @@ type collectEvent struct {
 func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 	status, from := exitOK, 0
 	all := collectEvent{Type: "summary", Out: m.Out}
-	emit := func(e collectEvent) {
+	print := func(e collectEvent) {
 		if f.json {
 			if line, err := json.Marshal(e); err == nil {
 				_, _ = env.Stdout.Write(append(line, '\n'))
@@ -125,7 +125,7 @@ func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 		for _, file := range n.Files {
 			one.Bytes += file.Size
 		}
-		emit(one)
+		print(one)
 		all.Files, all.Bytes = all.Files+one.Files, all.Bytes+one.Bytes
 		if one.Files > 0 {
 			from++
@@ -138,7 +138,7 @@ func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 			}
 		}
 	}
-	emit(all)
+	print(all)
 	switch {
 	case m.Out == "":
 		o.view.Note("Nothing was collected.")

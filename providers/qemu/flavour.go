@@ -45,6 +45,7 @@ type extra struct {
 	Store string `json:"store"`
 	Roles map[string]struct {
 		KernelParams []string `json:"kernelParams"`
+		Modules      []string `json:"modules"`
 	} `json:"roles"`
 }
 
@@ -117,9 +118,12 @@ func (h *host) machineOf(n node, c *FlavourConfig, nodes []node, x extra, artifa
 	want := Machine{
 		Name: n.Name, System: n.Role.System,
 		Kernel: artifacts["kernel-"+n.Role.Name], Initrd: artifacts["initrd"],
-		KernelParams: x.Roles[n.Role.Name].KernelParams,
-		Memory:       c.Memory, VCPUs: c.VCPUs,
+		KernelParams: x.Roles[n.Role.Name].KernelParams, Modules: x.Roles[n.Role.Name].Modules,
+		Memory: c.Memory, VCPUs: c.VCPUs,
 		Accelerator: c.Accelerator, MachineType: c.MachineType, Arguments: c.Arguments,
+	}
+	if n.Role.Switch {
+		want.Update = sdk.UpdateSwitch
 	}
 	if v, ok := sdk.Of(c.RoleMemory, n); ok {
 		want.Memory = v

@@ -13,7 +13,9 @@ import (
 // user wants.
 type Machine struct {
 	Name         string    `nxc:"name,required,replace" doc:"Host name inside the machine, and its name in the network."`
-	System       string    `nxc:"system,optional,replace" doc:"Store path of the system that it boots. Another one makes another machine."`
+	System       string    `nxc:"system,optional" doc:"Store path of the system that it boots."`
+	Update       string    `nxc:"update,optional,default=replace" doc:"What happens when its system changes: replace makes another machine; switch has the running one take on the new system, where its kernel and its first stage stay."`
+	Modules      []string  `nxc:"modules,optional" doc:"Modules of the kernel that its first stage loads beside the usual ones."`
 	Kernel       string    `nxc:"kernel,required" doc:"Kernel. Like the initrd it may hold other roles' systems, too: a newer one is used at the machine's next start."`
 	Initrd       string    `nxc:"initrd,required" doc:"Initrd, behind which the node's context is put."`
 	Store        string    `nxc:"store,optional" doc:"Image of the store: the first disk, which is only read. A newer one is used at the machine's next start."`
@@ -129,9 +131,9 @@ func (m machines) Read(ctx context.Context, op sdk.Operation, have *Machine) (bo
 	return m.look(ctx, op, have)
 }
 
-// Update starts a machine that ended. What else differs is plugged in anew, or
-// is used at the machine's next start.
-func (m machines) Update(ctx context.Context, op sdk.Operation, _ Machine, want *Machine) error {
+// Update has a machine take on another system, and starts one that ended. What
+// else differs is plugged in anew, or is used at the machine's next start.
+func (m machines) Update(ctx context.Context, op sdk.Operation, have Machine, want *Machine) error {
 	m.decide(want)
 	dir := m.folderOf(kindMachine, want.ID)
 	if m.runs(ctx, want) && m.adrift(want) {
@@ -142,6 +144,11 @@ func (m machines) Update(ctx context.Context, op sdk.Operation, _ Machine, want 
 	if m.runs(ctx, want) {
 		if err := m.plugIn(ctx, want); err != nil {
 			return err
+		}
+		if have.System != want.System {
+			if err := m.switchSystem(ctx, op, have, want); err != nil {
+				return err
+			}
 		}
 		want.Running = true
 		return finish(dir, *want)

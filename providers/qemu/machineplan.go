@@ -54,6 +54,7 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 			return err
 		}
 	}
+	planSystem(prior, p)
 	if prior != nil && prior.System == "" && (p.Unknown("initrd") || prior.Initrd != v.Initrd) {
 		p.Replace("initrd", "its initrd changed")
 	}
@@ -91,6 +92,9 @@ func (m machines) Validate(_ context.Context, config Machine) plugins.Diagnostic
 		if errors.As(err, &more) {
 			d = append(d, more...)
 		}
+	}
+	if u := config.Update; u != "" && u != sdk.UpdateReplace && u != sdk.UpdateSwitch {
+		note(sdk.AttributeError("update", fmt.Sprintf("There is no update %q", u), "It is replace or switch."))
 	}
 	if config.Memory != "" {
 		_, err := memoryBytes(config.Memory)

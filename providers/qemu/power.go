@@ -41,6 +41,12 @@ func (m machines) Power(ctx context.Context, op sdk.Operation, have *Machine, a 
 	case plugins.PowerCrash:
 		return m.crash(ctx, have)
 	case plugins.PowerReset:
+		if runs && m.outdated(have) {
+			if err := m.crash(ctx, have); err != nil {
+				return err
+			}
+			runs = false
+		}
 		if !runs {
 			return m.start(ctx, op, have)
 		}

@@ -51,8 +51,8 @@ func provider(h *host) sdk.Provider {
 			}),
 		},
 		Flavours: []sdk.Flavour{
-			sdk.NewFlavour("vm-ramdisk", sdk.Sources(nixFiles, "nix"), h.expandRamdisk),
-			sdk.NewFlavour("vm", vmSources(), h.expandVM),
+			sdk.NewFlavour("vm-ramdisk", sdk.Sources(nixFiles, "nix"), h.expandRamdisk, sdk.FlavourOptions{Switches: true}),
+			sdk.NewFlavour("vm", vmSources(), h.expandVM, sdk.FlavourOptions{Switches: true}),
 		},
 		Programs: map[string]func([]string) error{
 			switchProgram: func(args []string) error {
