@@ -27,6 +27,9 @@ func TestContainerPlan(t *testing.T) {
 		return all
 	}
 	type attrs = map[string]cty.Value
+	system := func(path, update string) attrs {
+		return with(attrs{"systemd": cty.True, "system": str(path), "update": str(update)})
+	}
 	unknown := attrs{"address": cty.UnknownVal(cty.String), "published": cty.UnknownVal(cty.List(cty.String)), "running": cty.UnknownVal(cty.Bool)}
 	for name, test := range map[string]struct {
 		prior, proposed attrs
@@ -37,12 +40,18 @@ func TestContainerPlan(t *testing.T) {
 			attrs{"address": str("10.0.0.2"), "running": cty.True, "published": cty.ListVal([]cty.Value{str("0.0.0.0:8080/tcp")})}, ""},
 		"create, the engine chooses": {nil, with(attrs{"port": port(0), "address": unknown["address"], "published": unknown["published"], "running": unknown["running"]}),
 			attrs{"address": unknown["address"], "running": cty.True, "published": unknown["published"]}, ""},
-		"nothing to do":                    {exists, exists, attrs{"running": cty.True, "address": str("172.17.0.2")}, ""},
-		"stopped":                          {with(attrs{"running": cty.False}), with(attrs{"running": cty.False}), attrs{"running": cty.True, "address": unknown["address"], "published": cty.ListValEmpty(cty.String)}, ""},
-		"another image":                    {exists, with(attrs{"image": str("j")}), attrs{"image": str("j")}, "its image changed"},
-		"an image not known yet":           {exists, with(attrs{"image": cty.UnknownVal(cty.String)}), nil, "its image changed"},
-		"another image below a system":     {with(attrs{"systemd": cty.True}), with(attrs{"systemd": cty.True, "image": str("j")}), attrs{"image": str("j")}, ""},
-		"an image below a system, unknown": {with(attrs{"systemd": cty.True}), with(attrs{"systemd": cty.True, "image": cty.UnknownVal(cty.String)}), attrs{"image": cty.UnknownVal(cty.String)}, ""},
+		"nothing to do":                           {exists, exists, attrs{"running": cty.True, "address": str("172.17.0.2")}, ""},
+		"stopped":                                 {with(attrs{"running": cty.False}), with(attrs{"running": cty.False}), attrs{"running": cty.True, "address": unknown["address"], "published": cty.ListValEmpty(cty.String)}, ""},
+		"another image":                           {exists, with(attrs{"image": str("j")}), attrs{"image": str("j")}, "its image changed"},
+		"an image not known yet":                  {exists, with(attrs{"image": cty.UnknownVal(cty.String)}), nil, "its image changed"},
+		"another system":                          {system("s", "replace"), system("t", "replace"), nil, "its system changed"},
+		"another system, to switch to":            {system("s", "switch"), system("t", "switch"), attrs{"system": str("t")}, ""},
+		"another system, not known yet":           {system("s", "switch"), with(attrs{"systemd": cty.True, "system": cty.UnknownVal(cty.String), "update": str("switch")}), nil, "its system changed"},
+		"the first system":                        {exists, system("t", "switch"), nil, "its system changed"},
+		"another system, and it is down":          {with(attrs{"systemd": cty.True, "system": str("s"), "update": str("switch"), "running": cty.False}), system("t", "switch"), nil, "its system changed"},
+		"the user changes only what is to happen": {system("s", "replace"), system("s", "switch"), attrs{"update": str("switch")}, ""},
+		"another image below a system":            {with(attrs{"systemd": cty.True}), with(attrs{"systemd": cty.True, "image": str("j")}), attrs{"image": str("j")}, ""},
+		"an image below a system, unknown":        {with(attrs{"systemd": cty.True}), with(attrs{"systemd": cty.True, "image": cty.UnknownVal(cty.String)}), attrs{"image": cty.UnknownVal(cty.String)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			prior := cty.NullVal(block.Type())
