@@ -52,7 +52,12 @@ func (s *sitting) sees(text string) bool {
 		if seen {
 			return true
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case err := <-s.left: // refused, or left
+			s.left <- err
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 	return false
 }
@@ -96,12 +101,12 @@ func TestSession(t *testing.T) {
 	if err := <-first.left; err != nil {
 		t.Errorf("leaving: %v", err)
 	}
-	var third *sitting
-	for range 50 { // the holder may not have noticed yet
-		third = sit(t.Context(), d, &have)
-		if third.sees("typed-42") {
-			break
+	third := sit(t.Context(), d, &have)
+	for tries := 0; !third.sees("typed-42"); tries++ { // the holder may not have noticed yet
+		if tries > 50 {
+			t.Fatalf("the session cannot be taken up again: %q", third.screen.String())
 		}
+		third = sit(t.Context(), d, &have)
 	}
 	io.WriteString(third.keyboard, "echo again-$marker\n")
 	if !third.sees("again-kept") {

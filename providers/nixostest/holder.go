@@ -105,10 +105,11 @@ func hold(folder string) error {
 	case <-stop:
 	case <-told:
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	// As when a terminal is closed; what does not heed it is ended in a moment.
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP)
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(3 * time.Second):
 	}
 	return nil
 }
