@@ -58,7 +58,9 @@ func (p *Project) TransferInto(ctx context.Context, from, to Place, below string
 		}
 		sent <- diags
 	}()
+	renamed := make(chan struct{})
 	go func() {
+		defer close(renamed)
 		err := renameTop(packed, rename, name, moved)
 		rename.CloseWithError(err)
 		packed.CloseWithError(err)
@@ -66,7 +68,9 @@ func (p *Project) TransferInto(ctx context.Context, from, to Place, below string
 	diags := p.receive(ctx, to, folder, named)
 	named.CloseWithError(errors.New("the receiver stopped"))
 	cancel()
-	if more := <-sent; more.HasErrors() && !errors.Is(more, context.Canceled) && (!diags.HasErrors() || isEcho(diags, more)) {
+	more := <-sent
+	<-renamed // moved is told nothing any more
+	if more.HasErrors() && !errors.Is(more, context.Canceled) && (!diags.HasErrors() || isEcho(diags, more)) {
 		return more // what the receiver complains about is only that the sender failed
 	}
 	return diags
