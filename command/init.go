@@ -2,28 +2,25 @@ package command
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-
-	"github.com/nixos-compose/nxc/examples"
-	"github.com/nixos-compose/nxc/internal/atomicfile"
 )
 
 func initCommand(env *Env) *command {
-	var template string
+	var template, nixpkgs string
 	var list, upgrade, convert bool
 	var roles string
 	return &command{
 		synopsis: "Write a first configuration",
-		usage:    "[-template NAME | -from-nixos-compose] [FOLDER]",
+		usage:    "[-template NAME [-nixpkgs WHICH] | -from-nixos-compose] [FOLDER]",
 		help: `
 Writes an example's configuration and composition into a folder (the current
 one by default), ready for nxc plan. It overwrites nothing.
+
+An example has the embedded nixpkgs, which runs at once. -nixpkgs gives it another:
+what a composition's nixpkgs may say, or a reference such as
+github:NixOS/nixpkgs/nixos-25.11, which is then pinned in nixpkgs.lock.
 
 With -from-nixos-compose it reads a project of NixOSCompose (flake.nix, nxc.json,
 setup.toml, a role distribution file) and writes the configuration that says the
@@ -32,11 +29,13 @@ same, with a note on everything that is different now. The project stays as it i
 Examples:
   nxc init                          the smallest example
   nxc init -template webserver demo
+  nxc init -template setup -nixpkgs github:NixOS/nixpkgs/nixos-25.11
   nxc init -list
   nxc init -from-nixos-compose      a configuration for the project that is here
   nxc init -upgrade                 accept plugins that were changed`,
 		flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&template, "template", "basic", "write the example called `NAME`")
+			fs.StringVar(&nixpkgs, "nixpkgs", "embedded", "`WHICH` nixpkgs the example is to have")
 			fs.BoolVar(&list, "list", false, "list the examples")
 			fs.BoolVar(&convert, "from-nixos-compose", false, "write a configuration for the NixOSCompose project in the folder")
 			fs.StringVar(&roles, "roles", "", "with -from-nixos-compose: the role distribution `FILE` to take over, from\nthe project's folder")
@@ -47,9 +46,7 @@ Examples:
 				return upgradePins(ctx, env)
 			}
 			if list {
-				for _, e := range examples.All() {
-					fmt.Fprintf(env.Stdout, "%-12s %s\n", e.Name, e.About)
-				}
+				listExamples(env)
 				return exitOK
 			}
 			if len(args) > 1 {
@@ -63,7 +60,7 @@ Examples:
 			if convert {
 				return convertProject(ctx, env, folder, roles)
 			}
-			written, err := writeExample(template, folder)
+			written, err := writeExample(ctx, env, template, nixpkgs, folder)
 			if err != nil {
 				fmt.Fprintln(env.Stderr, "nxc init:", err)
 				return exitError
@@ -93,38 +90,4 @@ func upgradePins(ctx context.Context, env *Env) int {
 	}
 	fmt.Fprintf(env.Stdout, "Pinned in .nxc.lock.hcl: %s.\n", strings.Join(names, ", "))
 	return exitOK
-}
-
-// writeExample copies an example's files into a folder, unless one of them is
-// there already.
-func writeExample(name, folder string) ([]string, error) {
-	files, err := examples.Files(name)
-	if err != nil {
-		var names []string
-		for _, e := range examples.All() {
-			names = append(names, e.Name)
-		}
-		return nil, fmt.Errorf("there is no example %q%s; there are %s", name, suggest(name, names), strings.Join(names, ", "))
-	}
-	if present, _ := filepath.Glob(filepath.Join(folder, "*.nxc.hcl")); len(present) > 0 {
-		return nil, fmt.Errorf("%s is there already: this folder has a configuration", present[0])
-	}
-	for _, f := range files {
-		path := filepath.Join(folder, f.Name)
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s is there already, and would be overwritten", path)
-		}
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, err
-	}
-	var written []string
-	for _, f := range files {
-		path := filepath.Join(folder, f.Name)
-		if err := atomicfile.Write(path, f.Content, 0o644); err != nil {
-			return written, err
-		}
-		written = append(written, path)
-	}
-	return written, nil
 }

@@ -7,10 +7,13 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
-//go:embed */*.nxc.hcl */*.nix
+//go:embed */*.nxc.hcl */*.nix */*.c */*.py */*.toml
+//go:embed scripts/scripts setup/greeter basic-nur/nur
 var files embed.FS
 
 // Example is one example project.
@@ -21,7 +24,7 @@ type Example struct {
 
 // File is one file of an example.
 type File struct {
-	Name    string
+	Name    string // below the example's folder, with slashes
 	Content []byte
 }
 
@@ -47,19 +50,44 @@ func Files(name string) ([]File, error) {
 	if name == "" || strings.ContainsAny(name, "/\\.") {
 		return nil, fmt.Errorf("no example %q", name)
 	}
-	entries, err := files.ReadDir(name)
-	if err != nil {
+	if _, err := files.ReadDir(name); err != nil {
 		return nil, fmt.Errorf("no example %q", name)
 	}
 	var list []File
-	for _, e := range entries {
-		content, err := fs.ReadFile(files, name+"/"+e.Name())
-		if err != nil {
-			return nil, err
+	err := fs.WalkDir(files, name, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
 		}
-		list = append(list, File{Name: e.Name(), Content: content})
+		content, err := files.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		list = append(list, File{Name: strings.TrimPrefix(path, name+"/"), Content: content})
+		return nil
+	})
+	return list, err
+}
+
+// embedded is the line by which an example chooses the embedded nixpkgs, with
+// the comment that says how to take a real one.
+var embedded = regexp.MustCompile(`(?m)^(\s*nixpkgs\s*=\s*)"embedded"[^\n]*$`)
+
+// WithNixpkgs returns the files with another nixpkgs in the place of the
+// embedded one, and whether there was any to replace.
+func WithNixpkgs(list []File, nixpkgs string) ([]File, bool) {
+	found := false
+	changed := make([]File, len(list))
+	for i, f := range list {
+		if strings.HasSuffix(f.Name, ".nxc.hcl") && embedded.Match(f.Content) {
+			found = true
+			f.Content = embedded.ReplaceAllFunc(f.Content, func(line []byte) []byte {
+				begin, _, _ := bytes.Cut(line, []byte(`"embedded"`))
+				return append(bytes.Clone(begin), strconv.Quote(nixpkgs)...)
+			})
+		}
+		changed[i] = f
 	}
-	return list, nil
+	return changed, found
 }
 
 // about returns the first comment line of the configuration.

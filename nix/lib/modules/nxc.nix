@@ -7,6 +7,7 @@ let
 in
 {
   _file = "nxc's own module";
+  imports = [ ./between-nodes.nix ];
   options.nxc = {
     users = {
       names = mkOption {
