@@ -154,8 +154,23 @@ func (p *Project) touched(planned *Planned) []addr.Deployment {
 	for _, f := range p.findings { // also where nothing is left of a deployment
 		add(f.intent.Address.Deployment)
 	}
+	for _, r := range p.snapshot.Recovered {
+		for _, d := range r.Command.Deployments {
+			if p.settles(d) {
+				add(d)
+			}
+		}
+	}
 	slices.SortFunc(list, addr.Deployment.Compare)
 	return list
+}
+
+// settles reports whether this apply deals with what a dead command left of a
+// deployment where nothing is on record of it any more: nobody else may come
+// to do so. A destroy of everything deals with that of all deployments.
+func (p *Project) settles(d addr.Deployment) bool {
+	everything := p.o.All && len(p.o.Flavours) == 0
+	return p.selected(d) || everything && !slices.Contains(p.recorded.Names(), d)
 }
 
 // readOnly lists the deployments that the plan refers to and does not touch:
