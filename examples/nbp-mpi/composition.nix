@@ -2,38 +2,37 @@
 # Benchmarks which hardly communicates, EP ("embarrassingly parallel"): it draws
 # pairs of random numbers, turns some into normal deviates, and counts.
 #
-# With a real nixpkgs it is the program ep.c, compiled with Open MPI, which starts
-# it on all nodes by ssh. The embedded nixpkgs has neither a compiler nor MPI:
+# With a real nixpkgs it is the program ep.c, compiled with MPICH, which starts it
+# on all nodes by ssh. The embedded nixpkgs has neither a compiler nor MPI:
 # there ep.py computes the same parts, and a shell script starts them the same way.
 { pkgs, setup, ... }:
 let
   inherit (setup.params) pairs slots;
   mpi = !(pkgs ? standin);
 
-  ep = pkgs.runCommandCC "ep" { buildInputs = [ pkgs.openmpi ]; } ''
+  ep = pkgs.runCommandCC "ep" { buildInputs = [ pkgs.mpich ]; } ''
     mkdir -p "$out/bin"
     mpicc -O3 -o "$out/bin/ep" ${./ep.c} -lm
   '';
 
-  # One line a node, as mpirun wants it, from what nxc says of the deployment.
+  # One line a node, as mpiexec wants it, from what nxc says of the deployment.
   hostfile = ''
     hosts=$(mktemp)
-    awk '{ print $2, "slots=${toString slots}" }' /etc/nxc/deployment-hosts > "$hosts"
+    awk '{ print $2 ":${toString slots}" }' /etc/nxc/deployment-hosts > "$hosts"
     processes=$(($(wc -l < "$hosts") * ${toString slots}))
   '';
 
   withMPI = ''
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    exec mpirun --hostfile "$hosts" --mca btl tcp,self ${ep}/bin/ep ${toString pairs}
+    exec mpiexec -f "$hosts" -n "$processes" ${ep}/bin/ep ${toString pairs}
   '';
 
-  # mpirun in small: rank R of N is a process on the node of its line, and what
+  # mpiexec in small: rank R of N is a process on the node of its line, and what
   # all print is summed up.
   withSsh = ''
     part() { ssh -n "$1" python3 ${./ep.py} ${toString pairs} "$2" "$processes"; }
     start=$(date +%s.%N)
     rank=0
-    while read -r node _; do
+    while IFS=: read -r node _; do
       for slot in $(seq ${toString slots}); do
         part "$node" "$rank" &
         rank=$((rank + 1))
@@ -50,13 +49,13 @@ let
 in
 {
   roles.node = { pkgs, ... }: {
-    # mpirun logs in on the other nodes.
+    # mpiexec logs in on the other nodes.
     nxc.root-sshKeys.betweenNodes = true;
     networking.firewall.enable = false; # the processes choose their ports
 
     environment.systemPackages = [
       (pkgs.writeShellScriptBin "benchmark" ("set -eu\n" + hostfile + (if mpi then withMPI else withSsh)))
-      (if mpi then pkgs.openmpi else pkgs.python3)
+      (if mpi then pkgs.mpich else pkgs.python3)
     ];
   };
 
