@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
 )
@@ -75,8 +76,22 @@ func (s Switch) Run(ctx context.Context, op Operation) error {
 // whereupon units failed.
 const unitsFailed = 4
 
-func (s Switch) test(ctx context.Context, system string, out io.Writer) (int, error) {
-	return s.Exec(ctx, plugins.Process{Command: []string{system + "/bin/switch-to-configuration", "test"}, Stdout: out, Stderr: out})
+// test runs a system's program. A node does one such thing at a time: what a
+// command that was killed began goes on there, and is waited for.
+func (s Switch) test(ctx context.Context, system string, out *switchOutput) (int, error) {
+	for {
+		exit, err := s.Exec(ctx, plugins.Process{Command: []string{system + "/bin/switch-to-configuration", "test"}, Stdout: out, Stderr: out})
+		if err != nil || exit == 0 || !out.busy() {
+			return exit, err
+		}
+		out.op.Phase("waiting for a switch that is under way on the node")
+		out.lines, out.rest = nil, nil
+		select {
+		case <-ctx.Done():
+			return exit, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // back gives a node its former system, and says why.
@@ -219,6 +234,14 @@ func (o *switchOutput) line(text string) {
 	text = strings.TrimRight(text, "\r ")
 	o.lines = append(o.lines, text)
 	o.op.Log(text)
+}
+
+// busy reports whether the program found another one at work, as NixOS's and
+// the stand-in's say it.
+func (o *switchOutput) busy() bool {
+	last := o.tail()
+	last = last[strings.LastIndexByte(last, '\n')+1:]
+	return strings.HasPrefix(last, "Could not acquire lock") || last == "switch-to-configuration: another one is at work on this node"
 }
 
 // tail is the end of what was printed.

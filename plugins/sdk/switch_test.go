@@ -64,7 +64,8 @@ echo "the following new units were started: new.service" >&2
 		"a unit that fails": {new: "echo 'warning: the following units failed: bad.service, worse.service'; exit 4", failed: "bad.service loaded failed failed", old: "exit 0",
 			want: []string{"could not take on its new system", "status 4", "worse.service", "switched back"}},
 		"an activation that fails, with its last line open": {new: "printf 'no such user'; exit 2", old: "exit 0", want: []string{"status 2", "no such user", "switched back"}},
-		"no way back": {new: "echo first; exit 1", old: "echo second; exit 1", want: []string{"first", "second", "could not be switched back either", "nxc taint"}, not: "was switched back"},
+		"another one at work":                               {new: "if mkdir \"$0.lock\" 2>/dev/null; then echo 'Could not acquire lock'; exit 1; fi", note: "switched to its new system; no unit had to restart"},
+		"no way back":                                       {new: "echo first; exit 1", old: "echo second; exit 1", want: []string{"first", "second", "could not be switched back either", "nxc taint"}, not: "was switched back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var notes []string
