@@ -146,7 +146,7 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 		if err != nil {
 			return err
 		}
-		what.Command = []string{program, script}
+		what.Command, what.Session = []string{program, script}, filepath.Join(dir, planFile)
 	}
 	text, err := json.Marshal(what)
 	if err == nil {
@@ -169,7 +169,16 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 	if err := sdk.Detach(cmd); err != nil {
 		return err
 	}
-	return d.await(ctx, op, want, dir)
+	if err := d.await(ctx, op, want, dir); err != nil {
+		return err
+	}
+	for _, member := range want.Machines {
+		op.Phase("waiting for ssh on " + member.Name)
+		if err := (machines{d.host}).awaitSSH(ctx, op, member.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await waits until a holder answers, and its session is ready.

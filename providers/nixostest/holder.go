@@ -39,6 +39,7 @@ type holding struct {
 	Folder  string // where the program runs
 	Scratch string // short: sockets lie below it
 	Socket  string
+	Session string // file of what machines are told; "" for none
 }
 
 // hold keeps a test's driver: it owns its terminal, and lets one client at a
@@ -80,6 +81,9 @@ func hold(folder string) error {
 	cmd.Dir = what.Folder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "TMPDIR="+what.Scratch, "XDG_RUNTIME_DIR="+what.Scratch, markVariable+"="+what.ID)
+	if what.Session != "" {
+		cmd.Env = append(cmd.Env, "NXC_TEST_SESSION="+what.Session)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the driver: %w", err)

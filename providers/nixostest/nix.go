@@ -25,10 +25,9 @@ func findNix(name string) (string, error) {
 	return "", sdk.Error("There is no program "+name, "Nix runs the test. See https://nixos.org/download/.")
 }
 
-// nixEnvironment is Nix's environment. Nix, as its installers leave it, builds
-// nothing for root without a group of builders, and has no sandbox where user
-// namespaces are forbidden; what the user decided about either stays, because
-// the environment's own settings come last.
+// nixEnvironment is Nix's environment. Left alone, Nix builds nothing for root
+// without a group of builders, nor in a sandbox where user namespaces are
+// forbidden. What the user's own NIX_CONFIG says comes last, and so stays.
 func nixEnvironment(ctx context.Context, environ []string, local bool) []string {
 	var settings []string
 	if os.Geteuid() == 0 && !hasBuilders() {

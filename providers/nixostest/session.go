@@ -1,9 +1,11 @@
 package nixostest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -26,14 +28,20 @@ type session struct {
 
 type sessionMachine struct {
 	Port  int64             `json:"port"`
-	Files []sessionDelivery `json:"files"`
+	Files map[string]string `json:"files"` // path to content, in base64
+	Setup string            `json:"setup"` // a script that brings the files, in base64
 }
 
-type sessionDelivery struct {
-	Source string `json:"source"`
-	Target string `json:"target"`
-	Mode   string `json:"mode"`
-}
+// setupEnd lets nxc in: the host key is the one that it pins.
+const setupEnd = `mkdir -p /etc/ssh
+cp -f /etc/nxc/private/ssh_host_ed25519_key /etc/nxc/private/ssh_host_ed25519_key.pub /etc/ssh/
+chmod 600 /etc/ssh/ssh_host_ed25519_key
+mkdir -p /root/.ssh
+chmod 700 /root/.ssh
+cat /etc/nxc/authorized_keys >>/root/.ssh/authorized_keys
+chmod 600 /root/.ssh/authorized_keys
+systemctl restart sshd.service
+`
 
 // writeSession writes the script that makes machines reachable, and what it is
 // to bring to each.
@@ -53,17 +61,18 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (strin
 		if err != nil {
 			return "", err
 		}
-		m := sessionMachine{Port: r.Object.Port}
-		for i, f := range files {
-			if !delivered(f) {
-				continue
+		m := sessionMachine{Port: r.Object.Port, Files: map[string]string{}}
+		var setup strings.Builder
+		setup.WriteString("umask 077\n")
+		for _, f := range files {
+			if delivered(f) {
+				m.Files[f.Path] = base64.StdEncoding.EncodeToString(f.Content)
+				fmt.Fprintf(&setup, "mkdir -p %s\nbase64 -d >%s <<'END'\n%s\nEND\nchmod %04o %s\n",
+					quote(path.Dir(f.Path)), quote(f.Path), m.Files[f.Path], modeOf(f), quote(f.Path))
 			}
-			source := filepath.Join(folder, fmt.Sprintf("file-%d", i))
-			if err := os.WriteFile(source, f.Content, 0o600); err != nil {
-				return "", err
-			}
-			m.Files = append(m.Files, sessionDelivery{Source: source, Target: f.Path, Mode: fmt.Sprintf("%04o", modeOf(f))})
 		}
+		setup.WriteString("chmod 755 /etc/nxc\n" + setupEnd)
+		m.Setup = base64.StdEncoding.EncodeToString([]byte(setup.String()))
 		s.Machines[member.Name] = m
 	}
 	text, err := json.Marshal(s)

@@ -80,6 +80,28 @@ func (m machines) connect(ctx context.Context, op sdk.Operation, have *Machine) 
 	return ssh.NewClient(c, channels, requests), nil
 }
 
+// awaitSSH waits until a machine lets nxc in. Whoever leads its port accepts a
+// connection before that.
+func (m machines) awaitSSH(ctx context.Context, op sdk.Operation, id string) error {
+	r, err := readRecord[Machine](m.folderOf(kindMachine, id))
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(5 * time.Minute); ; {
+		c, err := m.connect(ctx, op, &r.Object)
+		if err == nil {
+			return c.Close()
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
 // Exec runs a program on a machine.
 func (m machines) Exec(ctx context.Context, op sdk.Operation, have *Machine, p plugins.Process) (int, error) {
 	c, err := m.connect(ctx, op, have)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -140,12 +141,16 @@ class Virtual:
         for machine in self.plan["machines"]:
             names = " ".join([machine["name"]] + machine.get("aliases", []))
             hosts.append(f"{machine['address']}\t{names}")
-        return {
+        context = {
             "etc/nxc/role": self.machine["role"] + "\n",
             "etc/nxc/node": self.name + "\n",
             "etc/nxc/private/address": f"{self.machine['address']}/{self.plan['prefix']}\n",
             "etc/hosts": "\n".join(hosts) + "\n",
         }
+        # What nxc tells its node, when it holds the driver.
+        for path, content in self.plan.get("told", {}).get(self.name, {}).items():
+            context[path.lstrip("/")] = base64.b64decode(content).decode()
+        return context
 
     def _dial(self, name: str) -> socket.socket:
         limit = time.monotonic() + 60
