@@ -327,10 +327,11 @@ func (v *planWriter) nodeReason(d *deploy.Deployment, n *deploy.Node, c *plan.Ch
 	}
 	short := *c
 	if c.Action == plan.Update {
-		if !slices.ContainsFunc(c.Changed, holdsSystem) {
+		names := changedNames(c)
+		others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return holdsSystem(cty.GetAttrPath(name)) })
+		if len(others) == len(names) {
 			return v.reason(c)
 		}
-		others := slices.DeleteFunc(changedNames(c), func(name string) bool { return holdsSystem(cty.GetAttrPath(name)) })
 		return strings.Join(append([]string{"switched: its system changed"}, others...), ", ")
 	}
 	text := "its system changed"

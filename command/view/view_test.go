@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/internal/marks"
@@ -40,6 +41,7 @@ func plans() map[string]*deploy.Planned {
 		"top":      topLevel(),
 		"destroy":  destroyed(),
 		"hundreds": hundreds(),
+		"switched": switched(),
 	}
 }
 
@@ -119,6 +121,37 @@ func destroyed() *deploy.Planned {
 	return &deploy.Planned{Destroy: true, Plan: &plan.Plan{Changes: []plan.Change{
 		container("client1", plan.Delete), container("server", plan.Delete),
 	}}}
+}
+
+// switched has nodes that take on another system, one that cannot, and a
+// deployment whose flavour cannot.
+func switched() *deploy.Planned {
+	const old, now = "/nix/store/aaa-system", "/nix/store/bbb-system"
+	p := &deploy.Planned{Plan: &plan.Plan{}}
+	for _, name := range []addr.Deployment{web, other} {
+		p.Deployments = append(p.Deployments, &deploy.Deployment{
+			Name: name, Flavour: name.Flavour, Switches: name == web, Updates: config.Updates{Switch: map[string]bool{"server": true}},
+			Roles: []deploy.RoleChange{{Role: "server", Old: old, New: now, Size: deploy.Sizes{Old: -1, New: -1}}},
+		})
+		for i, node := range []string{"server1", "server2", "server3"} {
+			c := container(node, plan.Update)
+			c.Addr = addr.In(name, "docker_container", node)
+			c.Before, c.After = object(old, "10.89.0.2"), object(now, "10.89.0.2")
+			switch {
+			case name == other:
+				c.Action, c.Reasons = plan.Replace, []plan.Reason{{Path: cty.GetAttrPath("command"), Text: "its system changed"}}
+			case i == 1:
+				c.After = object(now, "10.89.0.3")
+			case i == 2:
+				c.Action, c.Reasons = plan.Replace, []plan.Reason{{Path: cty.GetAttrPath("address"), Text: "its kernel changed"}}
+			}
+			d := p.Deployments[len(p.Deployments)-1]
+			d.Nodes = append(d.Nodes, nodeOf(node, "server", i))
+			d.Nodes[i].Addr = c.Addr
+			p.Plan.Changes = append(p.Plan.Changes, c)
+		}
+	}
+	return p
 }
 
 func hundreds() *deploy.Planned {
