@@ -114,8 +114,16 @@ func (d drivers) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Driver],
 	return find[Driver](d.host, op, kindDriver)
 }
 
-// socketOf is where a holder listens.
-func (h *host) socketOf(id string) string { return filepath.Join(h.folders.Runtime, "t"+id) }
+// socketOf is where a holder listens: where it was started, or else where it
+// would be now. Another command may have another folder for sockets.
+func (h *host) socketOf(id string) string {
+	text, err := os.ReadFile(filepath.Join(h.folderOf(kindDriver, id), holderFile))
+	var what holding
+	if err == nil && json.Unmarshal(text, &what) == nil && what.Socket != "" {
+		return what.Socket
+	}
+	return filepath.Join(h.folders.Runtime, "t"+id)
+}
 
 // runs reports whether a holder answers, and says that it is the one.
 func (h *host) runs(ctx context.Context, id string) bool {
@@ -133,9 +141,10 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 	if !isThere(program) {
 		return sdk.AttributeError("driver", "There is no test driver", program+" does not exist. Was it collected as garbage? nxc apply builds it again.")
 	}
+	socket := filepath.Join(d.folders.Runtime, "t"+want.ID)
 	what := holding{
 		ID: want.ID, Command: []string{program, "--interactive"}, Folder: dir,
-		Scratch: d.socketOf(want.ID) + ".d", Socket: d.socketOf(want.ID),
+		Scratch: socket + ".d", Socket: socket,
 	}
 	if err := os.MkdirAll(what.Scratch, 0o700); err != nil {
 		return err
@@ -174,7 +183,7 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 	}
 	for _, member := range want.Machines {
 		op.Phase("waiting for ssh on " + member.Name)
-		if err := (machines{d.host}).awaitSSH(ctx, op, member.ID); err != nil {
+		if err := machines(d).awaitSSH(ctx, op, member.ID); err != nil {
 			return err
 		}
 	}
