@@ -1,7 +1,7 @@
 # Three members that elect a leader, and another one when it dies.
 composition "cluster" {
   source  = "./composition.nix"
-  nixpkgs = "embedded" # the offline stand-in; a flake.lock or a path pins the real one
+  nixpkgs = "embedded" # a real one: nxc lock github:NixOS/nixpkgs/nixos-25.11, then "./nixpkgs.lock"
   roles   = { member = 3 }
 
   flavour "docker" {

@@ -13,7 +13,7 @@ variable "seconds" {
 
 composition "experiment" {
   source  = "./composition.nix"
-  nixpkgs = "embedded" # the offline stand-in; a flake.lock or a path pins the real one
+  nixpkgs = "embedded" # a real one: nxc lock github:NixOS/nixpkgs/nixos-25.11, then "./nixpkgs.lock"
   roles   = { server = 1, client = var.clients }
   params  = { seconds = var.seconds }
 
