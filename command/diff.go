@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -116,6 +117,9 @@ func writeComparison(env *Env, c deploy.Comparison) {
 		if d.OldPin != d.Pin {
 			line("~", "nixpkgs", orNone(d.OldPin)+" -> "+orNone(d.Pin))
 		}
+		for _, p := range d.Params {
+			line("~", "param "+p.Name, orNone(p.From)+" -> "+orNone(p.To))
+		}
 		for _, r := range d.Roles {
 			writeSystem(env, r, line)
 		}
@@ -205,9 +209,16 @@ type deploymentChangeJSON struct {
 	Action       string             `json:"action"`
 	OldNixpkgs   string             `json:"old_nixpkgs,omitempty"`
 	Nixpkgs      string             `json:"nixpkgs,omitempty"`
+	Params       []paramChangeJSON  `json:"params"`
 	NodesAdded   []string           `json:"nodes_added"`
 	NodesRemoved []string           `json:"nodes_removed"`
 	Systems      []systemChangeJSON `json:"systems"`
+}
+
+type paramChangeJSON struct {
+	Name string          `json:"name"`
+	From json.RawMessage `json:"from"` // null where it was not
+	To   json.RawMessage `json:"to"`
 }
 
 type systemChangeJSON struct {
@@ -232,7 +243,10 @@ func comparisonJSONOf(c deploy.Comparison) comparisonJSON {
 	for _, d := range c.Deployments {
 		j := deploymentChangeJSON{
 			Deployment: d.Name.String(), Action: string(d.Action), OldNixpkgs: d.OldPin, Nixpkgs: d.Pin,
-			NodesAdded: orEmpty(d.NodesAdded), NodesRemoved: orEmpty(d.NodesRemoved), Systems: []systemChangeJSON{},
+			NodesAdded: orEmpty(d.NodesAdded), NodesRemoved: orEmpty(d.NodesRemoved), Systems: []systemChangeJSON{}, Params: []paramChangeJSON{},
+		}
+		for _, p := range d.Params {
+			j.Params = append(j.Params, paramChangeJSON{p.Name, orNull(p.From), orNull(p.To)})
 		}
 		for _, r := range d.Roles {
 			s := systemChangeJSON{Role: r.Role, Old: r.Old, New: r.New, OldSize: known(r.Size.Old), Size: known(r.Size.New)}
@@ -258,6 +272,14 @@ func addressTexts(list []addr.Instance) []string {
 }
 
 func orEmpty(list []string) []string { return append([]string{}, list...) }
+
+// orNull is a JSON value, null where there is none.
+func orNull(value string) json.RawMessage {
+	if value == "" {
+		return json.RawMessage("null")
+	}
+	return json.RawMessage(value)
+}
 
 // known returns a size that is known.
 func known(size int64) *int64 {

@@ -29,8 +29,9 @@ func (c Comparison) Empty() bool {
 type DeploymentChange struct {
 	Name         addr.Deployment
 	Action       nix.ChangeAction
-	OldPin, Pin  string   // nixpkgs, for people; equal when it stays
-	NodesAdded   []string // names
+	OldPin, Pin  string       // nixpkgs, for people; equal when it stays
+	Params       []nix.Change // parameters of the composition; From and To are JSON
+	NodesAdded   []string     // names
 	NodesRemoved []string
 	Roles        []RoleChange // roles that both have, with other systems
 }
@@ -86,13 +87,14 @@ func (o CompareOptions) deployment(ctx context.Context, name addr.Deployment, ol
 		return change, true
 	}
 	change.NodesAdded, change.NodesRemoved = newNodes(now, old), newNodes(old, now)
+	change.Params = nix.DiffValues(paramsOf(old), paramsOf(now))
 	before, after := systemsOf(old), systemsOf(now)
 	for _, role := range sortedKeys(after) {
 		if was, both := before[role]; both && was != after[role] {
 			change.Roles = append(change.Roles, o.system(ctx, role, was, after[role]))
 		}
 	}
-	differs := change.OldPin != change.Pin || len(change.NodesAdded)+len(change.NodesRemoved)+len(change.Roles) > 0
+	differs := change.OldPin != change.Pin || len(change.Params)+len(change.NodesAdded)+len(change.NodesRemoved)+len(change.Roles) > 0
 	return change, differs
 }
 
@@ -139,6 +141,15 @@ func pinText(d *state.Deployment) string {
 		return ""
 	}
 	return strings.TrimSpace(d.Pin.Label + " " + d.Pin.Revision)
+}
+
+// paramsOf returns the parameters that a deployment was evaluated with.
+func paramsOf(d *state.Deployment) map[string]json.RawMessage {
+	params := map[string]json.RawMessage{}
+	if len(d.Params) > 0 && json.Unmarshal(d.Params, &params) != nil {
+		return nil // never written by nxc
+	}
+	return params
 }
 
 // newNodes lists the nodes of d that other lacks.

@@ -54,6 +54,12 @@ func Diff(before, after Manifest) ManifestDiff {
 	return d
 }
 
+// DiffValues compares values by name, in the order of the names. From and To
+// are JSON.
+func DiffValues(before, after map[string]json.RawMessage) []Change {
+	return diffMaps(compactJSON(before), compactJSON(after))
+}
+
 func (k *Kernel) params() []string {
 	if k == nil {
 		return nil
