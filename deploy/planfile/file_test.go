@@ -156,3 +156,15 @@ func FuzzPlanFile(f *testing.F) {
 		}
 	})
 }
+
+// TestNumbers wants a number that no machine can work with refused at once.
+func TestNumbers(t *testing.T) {
+	for _, text := range []string{"1e99999999", "-1e-99999999", "[1e1000000000]"} {
+		if v, err := planfile.FromJSON([]byte(text)); err == nil {
+			t.Errorf("%s is %#v, want an error", text, v.Type())
+		}
+	}
+	if _, err := planfile.FromJSON([]byte("1.5e300")); err != nil {
+		t.Error(err)
+	}
+}

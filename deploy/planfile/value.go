@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -197,7 +199,7 @@ func implied(tree any) (cty.Value, error) {
 	case bool:
 		return cty.BoolVal(tree), nil
 	case json.Number:
-		return cty.ParseNumberVal(string(tree))
+		return number(string(tree))
 	case []any:
 		list := make([]cty.Value, len(tree))
 		for i := range tree {
@@ -219,4 +221,15 @@ func implied(tree any) (cty.Value, error) {
 		return cty.ObjectVal(all), nil
 	}
 	return cty.NilVal, fmt.Errorf("there is no value for %T", tree)
+}
+
+// number reads a number. One with an exponent that nothing real has is refused:
+// it is shown with all its digits, which would be millions.
+func number(text string) (cty.Value, error) {
+	if _, exponent, has := strings.Cut(strings.ToLower(text), "e"); has {
+		if n, err := strconv.Atoi(exponent); err != nil || n > 9999 || n < -9999 {
+			return cty.NilVal, fmt.Errorf("the number %.40s is out of all bounds", text)
+		}
+	}
+	return cty.ParseNumberVal(text)
 }
