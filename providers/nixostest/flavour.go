@@ -55,7 +55,7 @@ func laidOut[C any](r sdk.ExpandRequest[C]) (extra, []sdk.LaidOut, error) {
 }
 
 // expandTest lays a composition out as one run of its test.
-func (h *host) expandTest(_ context.Context, r sdk.ExpandRequest[TestConfig], out *sdk.Expansion) error {
+func (h *host) expandTest(ctx context.Context, r sdk.ExpandRequest[TestConfig], out *sdk.Expansion) error {
 	x, _, err := laidOut(r)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (h *host) expandTest(_ context.Context, r sdk.ExpandRequest[TestConfig], ou
 		}
 	}
 	result := r.Artifacts["test"]
-	if !isThere(result) {
+	if !isValid(ctx, result) {
 		if err := checkFeatures(x.Features); err != nil {
 			return err
 		}

@@ -25,6 +25,16 @@ func findNix(name string) (string, error) {
 	return "", sdk.Error("There is no program "+name, "Nix runs the test. See https://nixos.org/download/.")
 }
 
+// isValid reports whether Nix holds a store path for complete: a build that
+// fails may leave a part of one.
+func isValid(ctx context.Context, path string) bool {
+	if !isThere(path) {
+		return false
+	}
+	program, err := findNix("nix-store")
+	return err == nil && exec.CommandContext(ctx, program, "--check-validity", path).Run() == nil
+}
+
 // nixEnvironment is Nix's environment. Left alone, Nix builds nothing for root
 // without a group of builders, nor in a sandbox where user namespaces are
 // forbidden. What the user's own NIX_CONFIG says comes last, and so stays.

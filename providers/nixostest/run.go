@@ -39,15 +39,15 @@ var (
 	_ sdk.Planner[Run] = runs{}
 )
 
-// isThere reports whether a store path exists. Nix makes it in one step.
+// isThere reports whether a file exists.
 func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return path != "" && err == nil
 }
 
 // Plan says what is known before the run: the same test has passed.
-func (runs) Plan(_ context.Context, _ sdk.Operation, prior *Run, p *sdk.Planned[Run]) error {
-	if p.Unknown("result") || !isThere(p.Value.Result) || prior != nil && prior.Result == p.Value.Result {
+func (runs) Plan(ctx context.Context, _ sdk.Operation, prior *Run, p *sdk.Planned[Run]) error {
+	if p.Unknown("result") || !isValid(ctx, p.Value.Result) || prior != nil && prior.Result == p.Value.Result {
 		return nil
 	}
 	p.Value.Verdict = passed
@@ -75,7 +75,7 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 	if err := begin(op, dir, object); err != nil {
 		return err
 	}
-	if isThere(want.Result) {
+	if isValid(ctx, want.Result) {
 		op.Report(noted("The test has passed before, with these very inputs: it is not run again."))
 	}
 	if err := r.realise(ctx, op, &object, dir); err != nil {
@@ -95,7 +95,7 @@ func (r runs) Update(_ context.Context, _ sdk.Operation, have Run, want *Run) er
 }
 
 // Read reports whether the result is still there.
-func (r runs) Read(_ context.Context, op sdk.Operation, have *Run) (bool, error) {
+func (r runs) Read(ctx context.Context, op sdk.Operation, have *Run) (bool, error) {
 	dir := r.folderOf(kindRun, have.ID)
 	kept, err := readRecord[Run](dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +107,7 @@ func (r runs) Read(_ context.Context, op sdk.Operation, have *Run) (bool, error)
 	if op.UUID != "" && kept.UUID != op.UUID {
 		return false, fmt.Errorf("%s belongs to another deployment (%s)", dir, kept.UUID)
 	}
-	return isThere(have.Result), nil
+	return isValid(ctx, have.Result), nil
 }
 
 // Delete forgets the run. Nix may then collect its result, and keeps it until

@@ -42,6 +42,7 @@ func TestFailure(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	drv, out := derivation(t, "vm-test-run-b", `
+	  echo half >$out
 	  echo "server: must succeed: false" >&2
 	  echo "!!! Traceback (most recent call last):" >&2
 	  echo "!!!   File \"testScript\", line 7, in <module>" >&2
@@ -63,6 +64,9 @@ func TestFailure(t *testing.T) {
 	}
 	if strings.Contains(d[0].Detail, "!!!") {
 		t.Errorf("the detail keeps marks:\n%s", d[0].Detail)
+	}
+	if isValid(t.Context(), out) {
+		t.Error("a result that a failure left counts as one")
 	}
 	if found, err := (runs{h}).Find(t.Context(), operation("")); err != nil || len(found) > 0 {
 		t.Errorf("it left %v, %v", found, err)

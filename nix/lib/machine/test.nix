@@ -71,6 +71,6 @@ pkgs.runCommand "vm-test-run-${name}"
       nodes = builtins.mapAttrs (_: role: roles.${role}.config) nodes;
     };
   } ''
-  mkdir "$out"
   "$driver/bin/nixos-test-driver" || exit 1
+  mkdir -p "$out"
 ''
