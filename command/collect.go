@@ -112,7 +112,7 @@ type collectEvent struct {
 func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 	status, from := exitOK, 0
 	all := collectEvent{Type: "summary", Out: m.Out}
-	print := func(e collectEvent) {
+	emit := func(e collectEvent) {
 		if f.json {
 			if line, err := json.Marshal(e); err == nil {
 				_, _ = env.Stdout.Write(append(line, '\n'))
@@ -125,7 +125,7 @@ func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 		for _, file := range n.Files {
 			one.Bytes += file.Size
 		}
-		print(one)
+		emit(one)
 		all.Files, all.Bytes = all.Files+one.Files, all.Bytes+one.Bytes
 		if one.Files > 0 {
 			from++
@@ -138,7 +138,7 @@ func (f *collectFlags) show(env *Env, o opened, m *deploy.Manifest) int {
 			}
 		}
 	}
-	print(all)
+	emit(all)
 	switch {
 	case m.Out == "":
 		o.view.Note("Nothing was collected.")

@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"github.com/nixos-compose/nxc/plugins/sdk"
 	"slices"
 
 	"github.com/moby/moby/client"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
 // hash is the layer's name for the engine, of its bytes as they would be sent.

@@ -65,7 +65,7 @@ func kill(ctx context.Context, pid int, words ...string) error {
 	if err != nil {
 		return fmt.Errorf("end process %d: %w", pid, err)
 	}
-	defer process.Release()
+	defer func() { _ = process.Release() }()
 	if !names(pid, words...) {
 		return nil
 	}

@@ -75,28 +75,28 @@ func (n *network) answer(ctx context.Context, conn net.Conn) {
 			_ = sendReply(conn, reply{Error: err.Error()})
 			return
 		}
-		sendReply(conn, reply{Status: n.status()})
+		_ = sendReply(conn, reply{Status: n.status()})
 	case "dial":
 		n.answerDial(ctx, conn, r.To)
 	case "stop":
-		sendReply(conn, reply{})
+		_ = sendReply(conn, reply{})
 		n.stop()
 	default:
-		sendReply(conn, reply{Error: fmt.Sprintf("unknown request %q", r.Do)})
+		_ = sendReply(conn, reply{Error: fmt.Sprintf("unknown request %q", r.Do)})
 	}
 }
 
 func (n *network) answerDial(ctx context.Context, conn net.Conn, to string) {
 	target, err := netip.ParseAddrPort(to)
 	if err != nil {
-		sendReply(conn, reply{Error: err.Error()})
+		_ = sendReply(conn, reply{Error: err.Error()})
 		return
 	}
 	dialing, cancel := context.WithTimeout(ctx, 5*time.Second)
 	machine, err := n.dial(dialing, target)
 	cancel()
 	if err != nil {
-		sendReply(conn, reply{Error: err.Error()})
+		_ = sendReply(conn, reply{Error: err.Error()})
 		return
 	}
 	defer machine.Close()
@@ -143,7 +143,7 @@ func ask(ctx context.Context, control string, r request) (net.Conn, *Status, err
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	text, _ := json.Marshal(r)
 	_, err = conn.Write(append(text, '\n'))
 	var line string
