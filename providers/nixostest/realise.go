@@ -31,7 +31,7 @@ func (h *host) realise(ctx context.Context, op sdk.Operation, run *Run, dir stri
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(run.Log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (h *host) explain(ctx context.Context, err error, run Run, op sdk.Operation
 	if !errors.As(err, &exit) && !errors.Is(context.Cause(ctx), errTooLong) {
 		return fmt.Errorf("run the test: %w", err)
 	}
-	text, _ := os.ReadFile(run.Log) // without it, less is said
+	text, _ := os.ReadFile(filepath.Join(h.folderOf(kindRun, run.ID), logFile)) // without it, less is said
 	failure := readFailure(string(text))
 	kept := filepath.Join(h.folders.Cache, "failed-"+op.UUID+".log")
 	where := ""

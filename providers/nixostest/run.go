@@ -19,7 +19,7 @@ type Run struct {
 	Timeout    string `nxc:"timeout" doc:"How long the test may take."`
 	Local      bool   `nxc:"local" doc:"Whether no binary cache is asked for the result."`
 	Verdict    string `nxc:"verdict,computed" doc:"What is known of the test: \"passed\"."`
-	Log        string `nxc:"log,computed" doc:"File with what the run said."`
+	Log        string `nxc:"log,computed" doc:"File with what the run said, below the folder that nxc keeps for the provider outside the project."`
 	ID         string `nxc:"id,computed" doc:"Another one for each run."`
 }
 
@@ -71,7 +71,7 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 	id := idOf(op)
 	dir := r.folderOf(kindRun, id)
 	object := *want
-	object.ID, object.Log, object.Verdict = id, filepath.Join(dir, logFile), passed
+	object.ID, object.Log, object.Verdict = id, filepath.Join(filepath.Base(dir), logFile), passed
 	if err := begin(op, dir, object); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func TestPassedBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, run := range []Run{first, second} {
-		text, err := os.ReadFile(run.Log)
+		text, err := os.ReadFile(filepath.Join(h.folders.State, run.Log))
 		if err != nil || !strings.Contains(string(text), "once") {
 			t.Errorf("log %q, %v", text, err)
 		}
