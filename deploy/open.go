@@ -86,7 +86,7 @@ func selectFrom(cfg *config.Config, o Options, recorded *state.State) (config.Se
 // prepare gives variables their values and flavours their providers: what a
 // plan needs, and a destroy does not.
 func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
-	if p.inputs != nil {
+	if p.inputs != nil && !p.lenient {
 		return nil
 	}
 	o, diags := p.inputOptions()
@@ -97,7 +97,7 @@ func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
 	if diags = append(diags, more...); diags.HasErrors() {
 		return diags
 	}
-	p.inputs = inputs
+	p.inputs, p.lenient = inputs, false
 	var failed plugins.Diagnostics
 	p.Config.AssignProviders(func(flavour string) string {
 		owner, pd := p.providers.forFlavour(ctx, flavour)
