@@ -197,6 +197,11 @@ func (t *trial) targets() (list []addr.Deployment, status int) {
 		if diags.HasErrors() {
 			return exitError
 		}
+		if t.ephemeral && t.parallel {
+			if err := o.Store.Settle(t.soft); err != nil {
+				return o.fail("The state cannot be begun", err)
+			}
+		}
 		list = found
 		return exitOK
 	})

@@ -59,7 +59,9 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 	if err != nil {
 		return nil, hcl.Diagnostics{stateDiagnostic(err)}
 	}
-	if !maps.Equal(session.Base().Hashes(touched), p.snapshot.State.Hashes(touched)) {
+	// Another command may have begun the state meanwhile: then the providers
+	// here were given the folders of a lineage that never came to be.
+	if session.Base().Lineage != p.snapshot.State.Lineage || !maps.Equal(session.Base().Hashes(touched), p.snapshot.State.Hashes(touched)) {
 		session.Abort()
 		return nil, hcl.Diagnostics{errorf("The state changed since the plan was made", "Another command applied something meanwhile. Nothing was changed: run the command again.")}
 	}

@@ -395,3 +395,22 @@ func TestStalePlan(t *testing.T) {
 		t.Errorf("wrote %v", f.plugins.writes)
 	}
 }
+
+// Two commands that both plan before there is a state would give their
+// providers the folders of two lineages: the second one plans again.
+func TestStateBegunMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := newFolder(t)
+	second, planned := f.plan(t, PlanOptions{})
+	first := f.open(t)
+	if err := first.Store.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, diags := second.Apply(t.Context(), planned, ApplyOptions{}); !diags.HasErrors() || !strings.Contains(diags.Error(), "changed since the plan") {
+		t.Fatalf("it was applied: %v", diags)
+	}
+	if len(f.plugins.writes) > 0 {
+		t.Errorf("wrote %v", f.plugins.writes)
+	}
+	f.apply(t, PlanOptions{})
+}

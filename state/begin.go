@@ -53,6 +53,19 @@ func (s *Store) Begin(ctx context.Context, o BeginOptions) (*Session, error) {
 	}
 }
 
+// Settle makes sure that there is a state, and that it is ours, so that
+// commands that are about to begin together agree on its lineage.
+func (s *Store) Settle(ctx context.Context) error {
+	if err := s.mayBegin(ctx); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	_, err := s.loadOwned(ctx)
+	return err
+}
+
 // mayBegin refuses what is somebody else's before anything is written.
 func (s *Store) mayBegin(ctx context.Context) error {
 	snap, err := s.Load(ctx)

@@ -32,6 +32,7 @@ type Prefixes struct {
 
 	mu      sync.Mutex
 	now     durable
+	several bool
 	moments []moment
 	ours    map[string]bool // uuids of the command's deployments
 	foreign map[string]bool // attempts that existed before the command, and were not known
@@ -129,6 +130,9 @@ func (p *Prefixes) begin(folder, journal string) {
 	}
 	p.now.tokens = readAll(filepath.Join(folder, ".nxc", "token"))
 	p.now.others = readAll(filepath.Join(folder, ".nxc", "journal"))
+	if p.now.journal != "" && held(filepath.Join(folder, ".nxc", "journal", p.now.journal)) {
+		p.several = true // commands of one process at one time: what a kill leaves is not followed here
+	}
 	p.now.running = map[string]bool{}
 	for name := range p.now.others {
 		if held(filepath.Join(folder, ".nxc", "journal", name)) {
@@ -165,7 +169,7 @@ func readAll(folder string) map[string][]byte {
 func (p *Prefixes) Check() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.moments) == 0 {
+	if len(p.moments) == 0 || p.several {
 		return nil
 	}
 	x, err := newScratch()
