@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -142,6 +143,7 @@ func TestCloseForces(t *testing.T) {
 	if err := syscall.Kill(c.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitStopped(t, c.PID())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -149,6 +151,28 @@ func TestCloseForces(t *testing.T) {
 	}
 	if alive(c.PID()) {
 		t.Error("the plugin lives on")
+	}
+}
+
+// waitStopped waits until every thread of a process has taken SIGSTOP, which
+// reaches a busy machine's processors one by one.
+func waitStopped(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		stopped := 0
+		for _, file := range threads {
+			stat, _ := os.ReadFile(file)
+			if _, rest, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(rest, "T") {
+				stopped++
+			}
+		}
+		if len(threads) > 0 && stopped == len(threads) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d threads are stopped", stopped, len(threads))
+		}
 	}
 }
 

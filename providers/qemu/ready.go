@@ -146,8 +146,10 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			if last == nil {
 				return nil
 			}
+			// What cannot be tried is final only once the machine is there: until
+			// then it may still say itself why it does not come up.
 			var d plugins.Diagnostics
-			if errors.As(last, &d) {
+			if b.phase() == "waiting for ssh" && errors.As(last, &d) {
 				return last
 			}
 		}
