@@ -4,6 +4,7 @@ package providers
 import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/docker"
+	"github.com/nixos-compose/nxc/providers/g5k"
 	"github.com/nixos-compose/nxc/providers/nixostest"
 	"github.com/nixos-compose/nxc/providers/null"
 	"github.com/nixos-compose/nxc/providers/qemu"
@@ -13,6 +14,7 @@ import (
 func Builtin() map[string]func() sdk.Provider {
 	return map[string]func() sdk.Provider{
 		"docker":     docker.Provider,
+		"g5k":        g5k.Provider,
 		"nixos-test": nixostest.Provider,
 		"null":       null.Provider,
 		"qemu":       qemu.Provider,

@@ -157,6 +157,11 @@ var clients = map[string][]string{
 		"github.com/opencontainers",
 		"golang.org/x/sys",
 	},
+	"g5k": {
+		"github.com/pkg/sftp",
+		"github.com/zclconf/go-cty-yaml",
+		"golang.org/x/crypto/ssh",
+	},
 	"nixostest": {
 		"golang.org/x/crypto",
 		"golang.org/x/sys",
