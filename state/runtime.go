@@ -45,18 +45,22 @@ func MakeRuntimeFolder(folder string) error {
 }
 
 // privateFolder makes a folder that only this user can enter, or makes sure
-// that the one there is such a folder.
+// that the one there is such a folder. Another command removes one that is
+// empty, also between our two looks.
 func privateFolder(path string) error {
-	err := os.Mkdir(path, 0o700)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
+	var info fs.FileInfo
+	for tries := 0; info == nil; tries++ {
+		err := os.Mkdir(path, 0o700)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		info, err = os.Lstat(path)
+		if err != nil && (!errors.Is(err, fs.ErrNotExist) || tries >= 100) {
+			return err
+		}
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {

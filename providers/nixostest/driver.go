@@ -146,7 +146,7 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 		ID: want.ID, Command: []string{program, "--interactive"}, Folder: dir,
 		Scratch: socket + ".d", Socket: socket,
 	}
-	if err := os.MkdirAll(what.Scratch, 0o700); err != nil {
+	if err := makeScratch(what.Scratch); err != nil {
 		return err
 	}
 	os.Remove(what.Socket)
@@ -221,6 +221,16 @@ func (h *host) lastWords(dir string) string {
 		said = append(said, lines[max(0, len(lines)-tailLines):]...)
 	}
 	return strings.TrimSpace(strings.Join(said, "\n"))
+}
+
+// makeScratch makes a folder among the sockets, which keeps theirs from being
+// removed. Until then the last driver to be stopped may remove that.
+func makeScratch(folder string) error {
+	err := os.MkdirAll(folder, 0o700)
+	for tries := 0; errors.Is(err, fs.ErrNotExist) && tries < 100; tries++ {
+		err = os.MkdirAll(folder, 0o700)
+	}
+	return err
 }
 
 // stop ends a holder and all that it started.

@@ -23,10 +23,15 @@ const (
 // makeFolder makes an object's folder around its record.
 func makeFolder[T any](dir string, r record[T]) error {
 	state := filepath.Dir(dir)
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return err
+	var made string
+	err := fs.ErrNotExist
+	// A command that ends without objects removes the state's folder when it is
+	// empty: that may happen between the two.
+	for tries := 0; errors.Is(err, fs.ErrNotExist) && tries < 100; tries++ {
+		if err = os.MkdirAll(state, 0o700); err == nil {
+			made, err = os.MkdirTemp(state, fmt.Sprintf("%s%d-", newFolder, os.Getpid()))
+		}
 	}
-	made, err := os.MkdirTemp(state, fmt.Sprintf("%s%d-", newFolder, os.Getpid()))
 	if err != nil {
 		return err
 	}

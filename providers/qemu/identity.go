@@ -69,8 +69,8 @@ const socketsLink = "sockets"
 
 // settle makes the folder for sockets and remembers it for an object that is
 // about to be started.
-func (h *host) settle(dir string) error {
-	if err := os.MkdirAll(h.folders.Runtime, 0o700); err != nil {
+func (h *host) settle(id, dir string) error {
+	if err := occupy(h.folders.Runtime, id); err != nil {
 		return sdk.Error("The folder for sockets cannot be made", fmt.Sprintf("%v. Set TMPDIR to a folder where there is room.", err))
 	}
 	link := filepath.Join(dir, socketsLink)
@@ -83,6 +83,34 @@ func (h *host) settle(dir string) error {
 		return err
 	}
 	return os.Rename(temporary, link)
+}
+
+// occupant is the ending of an empty file that keeps an object's place among the
+// sockets until its own are there: whoever removes the last of another object's
+// leaves the folder alone.
+const occupant = "here"
+
+// arrive says that an object's sockets are there.
+func (h *host) arrive(id string) {
+	os.Remove(filepath.Join(h.socketsOf(id), id+"."+occupant)) // or it goes with them
+}
+
+// occupy makes the folder for sockets with an object's first file in it. The
+// folder may go between the two, because it is removed whenever it is empty.
+func occupy(folder, id string) error {
+	for range 100 {
+		if err := os.MkdirAll(folder, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		f, err := os.OpenFile(filepath.Join(folder, id+"."+occupant), os.O_WRONLY|os.O_CREATE, 0o600)
+		if err == nil {
+			return f.Close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s is removed again and again", folder)
 }
 
 // socketsOf is where an object's sockets lie: where they were when it was

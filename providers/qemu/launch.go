@@ -31,7 +31,7 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 		return err
 	}
 	defer release()
-	if err := m.settle(m.folderOf(kindMachine, have.ID)); err != nil {
+	if err := m.settle(have.ID, m.folderOf(kindMachine, have.ID)); err != nil {
 		return err
 	}
 	op.Phase("starting the machine (" + have.Accelerator + ")")
@@ -90,6 +90,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err := m.awaitQEMU(ctx, have, cmd.Process.Pid); err != nil {
 		return err
 	}
+	m.arrive(have.ID)
 	return m.closeSockets(have)
 }
 

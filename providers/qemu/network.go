@@ -213,6 +213,7 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 	for started := time.Now(); ; {
 		status, err := h.askSwitch(ctx, id, true)
 		if err == nil {
+			h.arrive(id)
 			return status, nil
 		}
 		waited := time.Since(started)
@@ -230,7 +231,7 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 func (h *host) moveControl(id, dir string) error {
 	config, err := lan.Read(dir)
 	if err == nil {
-		err = h.settle(dir)
+		err = h.settle(id, dir)
 	}
 	if err != nil {
 		return err

@@ -116,18 +116,19 @@ func TestFullMachine(t *testing.T) {
 }
 
 func (f *full) inside() {
-	for script, want := range map[string]string{
-		"cat /sys/class/dmi/id/product_serial": "of-the-test\n",
-		"nproc":                                "2\n",
-		"ip -4 -o addr show eth1 | grep -o '10.98.0.5/28'":           "10.98.0.5/28\n",
-		"cat /sys/block/vda/size /sys/block/vdb/ro":                  "131072\n1\n",
-		"head -c 4 /dev/vdb; head -c 4 /dev/vdc":                     "basebase",
-		"grep -l 0x0009 /sys/bus/virtio/devices/*/device | wc -l":    "1\n", // 9p's, for which this kernel has no driver
-		"echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; echo $?": "0\n",
-		"echo over | dd of=/dev/vdc conv=fsync 2>/dev/null; echo $?": "0\n",
+	// In this order: the overlay is read before it is written.
+	for _, tt := range []struct{ script, want string }{
+		{"cat /sys/class/dmi/id/product_serial", "of-the-test\n"},
+		{"nproc", "2\n"},
+		{"ip -4 -o addr show eth1 | grep -o '10.98.0.5/28'", "10.98.0.5/28\n"},
+		{"cat /sys/block/vda/size /sys/block/vdb/ro", "131072\n1\n"},
+		{"head -c 4 /dev/vdb; head -c 4 /dev/vdc", "basebase"},
+		{"grep -l 0x0009 /sys/bus/virtio/devices/*/device | wc -l", "1\n"}, // 9p's, for which this kernel has no driver
+		{"echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; echo $?", "0\n"},
+		{"echo over | dd of=/dev/vdc conv=fsync 2>/dev/null; echo $?", "0\n"},
 	} {
-		if out, _ := f.shell(f.host, script); out != want {
-			f.Errorf("%s: %q, want %q", script, out, want)
+		if out, _ := f.shell(f.host, tt.script); out != tt.want {
+			f.Errorf("%s: %q, want %q", tt.script, out, tt.want)
 		}
 	}
 	base, err := os.ReadFile(filepath.Join(f.folders.Project, "base.raw"))
