@@ -1,23 +1,18 @@
 package nixostest
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // Machine is how one machine of a test is reached from outside. The machine
@@ -110,60 +105,19 @@ func (m machines) SetContext(ctx context.Context, op sdk.Operation, have *Machin
 		return nil //nolint:nilerr // it does not run, and gets it when it does
 	}
 	conn.Close()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, f := range c.Files {
-		if !delivered(f) {
-			continue
-		}
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(path.Clean("/"+f.Path), "/"), Mode: int64(modeOf(f)), Size: int64(len(f.Content)), ModTime: time.Now()}
-		if err := w.WriteHeader(h); err != nil {
-			return err
-		}
-		if _, err := w.Write(f.Content); err != nil {
-			return err
-		}
+	c.Files = slices.DeleteFunc(slices.Clone(c.Files), func(f plugins.ContextFile) bool { return !delivered(f) })
+	files, err := sshnode.PackContext(c)
+	if err != nil {
+		return fmt.Errorf("pack the context of %s: %w", have.Name, err)
 	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return m.Copy(ctx, op, have, plugins.Copy{Path: "/", In: &b})
+	return m.Copy(ctx, op, have, plugins.Copy{Path: "/", In: files})
 }
 
-// saveContext keeps a context, over what was kept before: a later one brings
-// only what changed.
+// saveContext keeps a context for the machine's next start.
 func saveContext(dir string, c plugins.Context) error {
-	kept, err := readContext(dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range c.Files {
-		kept = slices.DeleteFunc(kept, func(k plugins.ContextFile) bool { return k.Path == f.Path })
-		kept = append(kept, f)
-	}
-	slices.SortFunc(kept, func(a, b plugins.ContextFile) int { return strings.Compare(a.Path, b.Path) })
-	text, err := json.Marshal(kept)
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(dir, contextFile)
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return sshnode.KeepContext(filepath.Join(dir, contextFile), c)
 }
 
 func readContext(dir string) ([]plugins.ContextFile, error) {
-	text, err := os.ReadFile(filepath.Join(dir, contextFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var files []plugins.ContextFile
-	if err := json.Unmarshal(text, &files); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, contextFile), err)
-	}
-	return files, nil
+	return sshnode.KeptContext(filepath.Join(dir, contextFile))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // Files of a session that nobody sits at.
@@ -68,7 +69,7 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (strin
 			if delivered(f) {
 				m.Files[f.Path] = base64.StdEncoding.EncodeToString(f.Content)
 				fmt.Fprintf(&setup, "mkdir -p %s\nbase64 -d >%s <<'END'\n%s\nEND\nchmod %04o %s\n",
-					quote(path.Dir(f.Path)), quote(f.Path), m.Files[f.Path], modeOf(f), quote(f.Path))
+					sshnode.Quote(path.Dir(f.Path)), sshnode.Quote(f.Path), m.Files[f.Path], sshnode.Mode(f), sshnode.Quote(f.Path))
 			}
 		}
 		setup.WriteString("chmod 755 /etc/nxc\n" + setupEnd)
@@ -94,14 +95,3 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (strin
 // delivered says whether a file of a context is brought to a machine: names and
 // addresses are the test framework's own.
 func delivered(f plugins.ContextFile) bool { return strings.HasPrefix(f.Path, "/etc/nxc/") }
-
-// modeOf is a file's mode: private ones are closed to all but root.
-func modeOf(f plugins.ContextFile) uint32 {
-	switch {
-	case f.Private:
-		return 0o600
-	case f.Mode == 0:
-		return 0o644
-	}
-	return f.Mode & 0o7777
-}

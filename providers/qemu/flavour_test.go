@@ -103,14 +103,6 @@ func TestMemoryBytes(t *testing.T) {
 	}
 }
 
-func TestShellCommand(t *testing.T) {
-	got := shellCommand(plugins.Process{Command: []string{"echo", "it's", "a b", "plain-1.2"}, Env: []string{"A=b c"}, Dir: "/x y"})
-	want := `PATH=` + programs + `:$PATH; export PATH; cd '/x y' || exit 1; exec env 'A=b c' echo 'it'\''s' 'a b' plain-1.2`
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
 func TestBootPhases(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"": {"waiting for the kernel", ""},

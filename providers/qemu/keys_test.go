@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // keys are those of a deployment, as core makes them.
@@ -36,9 +37,9 @@ func (k keys) context(t *testing.T, node string) *plugins.Context {
 	return &plugins.Context{Files: []plugins.ContextFile{
 		{Path: "/etc/nxc/authorized_keys", Content: k.public},
 		{Path: "/etc/nxc/node", Content: []byte(node + "\n")},
-		{Path: tokenFile, Private: true, Content: []byte("token of " + node + "\n")},
+		{Path: sshnode.TokenFile, Private: true, Content: []byte("token of " + node + "\n")},
 		{Path: "/etc/nxc/private/ssh_host_ed25519_key", Private: true, Content: private},
-		{Path: hostKeyFile, Private: true, Content: public},
+		{Path: sshnode.HostPublicKeyFile, Private: true, Content: public},
 		{Path: "/etc/nxc/role", Content: []byte("node\n")},
 	}}
 }

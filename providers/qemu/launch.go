@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
 )
 
@@ -132,8 +133,8 @@ func assemble(dir, base string) (string, error) {
 		return "", err
 	}
 	size, err := io.Copy(to, from)
-	if err == nil && size%4 != 0 {
-		_, err = to.Write(make([]byte, 4-size%4))
+	if err == nil {
+		_, err = to.Write(make([]byte, sshnode.Padding(size)))
 	}
 	if err == nil {
 		err = appendContext(to, dir)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // Power starts, stops, crashes, resets, pauses and unpauses a machine.
@@ -67,7 +68,7 @@ func (m machines) stop(ctx context.Context, op sdk.Operation, have *Machine) err
 	_ = m.tell(ctx, have, "system_powerdown") // a system may ignore the button
 	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 	if c, err := m.connect(asking, op, have); err == nil {
-		_, _ = run(asking, c, plugins.Process{Command: []string{"sh", "-c", "systemctl --no-block poweroff || poweroff"}})
+		_, _ = sshnode.Run(asking, c, plugins.Process{Command: []string{"sh", "-c", "systemctl --no-block poweroff || poweroff"}})
 		c.Close()
 	}
 	cancel()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // patience is how long machines may take.
@@ -125,7 +126,7 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 	if err != nil {
 		return err
 	}
-	token := contentOf(files, tokenFile)
+	token := sshnode.Content(files, sshnode.TokenFile)
 	started := time.Now()
 	process := findProcess("-uuid", have.UUID)
 	b := &boot{file: filepath.Join(m.folderOf(kindMachine, have.ID), serialFile), offset: offset, spoke: started}
@@ -214,7 +215,7 @@ func (m machines) explainEnd(have *Machine) string {
 // tryToken asks the machine for its boot token: one that was started earlier,
 // or another's, does not have it.
 func (m machines) tryToken(ctx context.Context, op sdk.Operation, have *Machine, token string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTime, fmt.Errorf("no answer in %s", handshakeTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, sshnode.HandshakeTime, fmt.Errorf("no answer in %s", sshnode.HandshakeTime))
 	defer cancel()
 	c, err := m.connect(ctx, op, have)
 	if err != nil {
@@ -222,11 +223,11 @@ func (m machines) tryToken(ctx context.Context, op sdk.Operation, have *Machine,
 	}
 	defer c.Close()
 	var answer bytes.Buffer
-	command := []string{"cat", tokenFile}
+	command := []string{"cat", sshnode.TokenFile}
 	if token == "" {
 		command = []string{"true"}
 	}
-	exit, err := run(ctx, c, plugins.Process{Command: command, Stdout: &answer})
+	exit, err := sshnode.Run(ctx, c, plugins.Process{Command: command, Stdout: &answer})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // TestCourse tells how long a machine took for what it came through.
@@ -60,12 +61,14 @@ func TestDoesNotBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var first bytes.Buffer
-	a := &archive{w: &first}
-	a.entry("bin", 0o040755, nil)
-	a.entry("dev", 0o040755, nil)
-	a.entry("bin/busybox", 0o100755, busybox)
-	a.entry("init", 0o100755, []byte(hangs))
-	a.entry("TRAILER!!!", 0, nil)
+	a := sshnode.NewArchive(&first)
+	a.Entry("bin", 0o040755, nil)
+	a.Entry("dev", 0o040755, nil)
+	a.Entry("bin/busybox", 0o100755, busybox)
+	a.Entry("init", 0o100755, []byte(hangs))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]struct {
 		kernel, initrd string
 		want           []string
