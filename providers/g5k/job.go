@@ -215,7 +215,7 @@ func (j jobs) await(ctx context.Context, op sdk.Operation, want *Job) error {
 		if seen.Running() && len(seen.AssignedNodes) > 0 {
 			return true, nil
 		}
-		op.Phase(waitingFor(seen, time.Now()))
+		op.Phase(waitingFor(seen, client.Now()))
 		return false, nil
 	})
 	switch {
@@ -275,7 +275,7 @@ func (j jobs) seek(ctx context.Context, have *Job) (*api.Job, error) {
 	if have.UID == 0 && have.JobName == "" {
 		return nil, nil
 	}
-	if have.UID == 0 {
+	if have.UID == 0 { // its submission was not answered
 		return j.client.JobNamed(ctx, have.Site, have.JobName)
 	}
 	seen, err := j.client.Job(ctx, have.Site, have.UID)

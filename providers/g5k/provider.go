@@ -29,6 +29,7 @@ const staleAnswers = time.Minute
 func Provider() sdk.Provider { return provider(&testbed{}, staleAnswers) }
 
 func provider(t *testbed, stale time.Duration) sdk.Provider {
+	short := plugins.Timeouts{Create: 10 * time.Minute, Update: 10 * time.Minute, Delete: 10 * time.Minute}
 	return sdk.Provider{
 		Name:      "g5k",
 		Version:   Version,
@@ -39,6 +40,28 @@ func provider(t *testbed, stale time.Duration) sdk.Provider {
 				Timeouts: plugins.Timeouts{Delete: 10 * time.Minute}, FindWindow: stale,
 				Doc: "A job of OAR's: nodes of a site, for a time.",
 			}),
+			sdk.Managed[Deployment]("g5k_deployment", deployments{t}, sdk.Options{
+				Timeouts: plugins.Timeouts{Create: 2 * time.Hour, Update: time.Minute, Delete: 10 * time.Minute},
+				Doc:      "An environment that Kadeploy puts on nodes of a job.",
+			}),
+			sdk.Managed[Vlan]("g5k_vlan", vlans{t}, sdk.Options{
+				Timeouts: short,
+				Doc:      "A network of a job's, apart from others, and the nodes in it.",
+			}),
+			sdk.Managed[Firewall]("g5k_firewall", firewalls{t}, sdk.Options{
+				Timeouts: short,
+				Doc:      "What of a job's nodes can be reached from outside, over IPv6.",
+			}),
+			sdk.Managed[StorageAccess]("g5k_storage_access", storageAccesses{t}, sdk.Options{
+				Timeouts: short,
+				Doc:      "An address that may mount your home for as long as a job lasts.",
+			}),
+		},
+		Data: []sdk.Data{
+			sdk.DataSource("g5k_site", t.readSite),
+			sdk.DataSource("g5k_cluster", t.readCluster),
+			sdk.DataSource("g5k_nodes", t.readNodes),
+			sdk.DataSource("g5k_status", t.readStatus),
 		},
 	}
 }

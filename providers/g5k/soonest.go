@@ -108,3 +108,14 @@ func coresOf(s *api.Status, names []string, n int) int64 {
 	}
 	return cores
 }
+
+// freeNow lists the nodes that are free between two times.
+func freeNow(s *api.Status, from, to time.Time) []string {
+	free := []string{}
+	for _, name := range slices.SortedFunc(maps.Keys(s.Nodes), api.CompareNodes) {
+		if s.Nodes[name].Usable() && freeFor(taken(s.Nodes[name], from), from, to) {
+			free = append(free, name)
+		}
+	}
+	return free
+}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type Client struct {
 	pace     Pace
 	say      func(string)  // what it waits for; nil: nobody listens
 	patience time.Duration // how long what passes is waited for
+	ahead    *atomic.Int64 // of our clock, the interface's, in nanoseconds
 }
 
 // Options of a Client.
@@ -68,7 +70,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base: base, user: o.User, password: o.Password, pace: o.Pace.withDefaults(),
 		http:     &http.Client{Timeout: time.Minute, CheckRedirect: sameHost},
-		patience: 30 * time.Second,
+		patience: 30 * time.Second, ahead: new(atomic.Int64),
 	}, nil
 }
 
@@ -101,6 +103,23 @@ func (c *Client) User() string { return c.user }
 
 // Host is where the interface is.
 func (c *Client) Host() string { return c.base.Host }
+
+// Now is what the interface's clock shows: dates are those of its machines.
+func (c *Client) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// setClock takes the time from an answer. What is within a few seconds is the
+// way that the answer took.
+func (c *Client) setClock(date string) {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return
+	}
+	ahead := time.Until(at)
+	if ahead.Abs() < 10*time.Second {
+		ahead = 0
+	}
+	c.ahead.Store(int64(ahead))
+}
 
 // Stale is how old an answer may be.
 func (c *Client) Stale() time.Duration { return c.pace.Stale }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,25 +13,41 @@ import (
 
 // Job is a job of OAR's. Times are seconds since 1970, 0 when there is none.
 type Job struct {
-	UID           int64               `json:"uid"`
-	User          string              `json:"user"`
-	UserUID       string              `json:"user_uid"`
-	Name          string              `json:"name"`
-	Walltime      int64               `json:"walltime"`
-	Queue         string              `json:"queue"`
-	State         string              `json:"state"`
-	Project       string              `json:"project"`
-	Types         []string            `json:"types"`
-	Command       string              `json:"command"`
-	Properties    string              `json:"properties"`
-	Message       string              `json:"message"`
-	SubmittedAt   int64               `json:"submitted_at"`
-	ScheduledAt   int64               `json:"scheduled_at"`
-	StartedAt     int64               `json:"started_at"`
-	StoppedAt     int64               `json:"stopped_at"`
-	Events        []Event             `json:"events"`
-	AssignedNodes []string            `json:"assigned_nodes"`
-	ByType        map[string][]string `json:"resources_by_type"`
+	UID           int64            `json:"uid"`
+	User          string           `json:"user"`
+	UserUID       string           `json:"user_uid"`
+	Name          string           `json:"name"`
+	Walltime      int64            `json:"walltime"`
+	Queue         string           `json:"queue"`
+	State         string           `json:"state"`
+	Project       string           `json:"project"`
+	Types         []string         `json:"types"`
+	Command       string           `json:"command"`
+	Properties    string           `json:"properties"`
+	Message       string           `json:"message"`
+	SubmittedAt   int64            `json:"submitted_at"`
+	ScheduledAt   int64            `json:"scheduled_at"`
+	StartedAt     int64            `json:"started_at"`
+	StoppedAt     int64            `json:"stopped_at"`
+	Events        []Event          `json:"events"`
+	AssignedNodes []string         `json:"assigned_nodes"`
+	ByType        map[string]words `json:"resources_by_type"`
+}
+
+// words are a list of names or numbers.
+type words []string
+
+func (w *words) UnmarshalJSON(text []byte) error {
+	var list []any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&list); err != nil {
+		return err
+	}
+	for _, one := range list {
+		*w = append(*w, fmt.Sprint(one))
+	}
+	return nil
 }
 
 // Event is something that happened to a job.
@@ -71,8 +89,9 @@ func (j *Job) Owner() string {
 	return j.User
 }
 
-// unfinished are the states of jobs that exist.
-const unfinished = "waiting,hold,tolaunch,toerror,toackreservation,launching,running,suspended,resuming,finishing"
+// unfinished are the states of jobs that exist, as a listing's filter takes
+// them. Those in between, such as toLaunch, it cannot name.
+const unfinished = "waiting,hold,launching,running,suspended,resuming,finishing"
 
 func jobs(site string) string { return "/sites/" + url.PathEscape(site) + "/jobs" }
 
@@ -85,24 +104,45 @@ func (c *Client) Job(ctx context.Context, site string, uid int64) (*Job, error) 
 	return &j, nil
 }
 
-// Jobs lists the user's jobs that have not ended, as they were a moment ago.
+// Jobs lists the user's jobs that have not ended, as they were a moment ago,
+// and perhaps some that have.
 func (c *Client) Jobs(ctx context.Context, site string) ([]Job, error) {
-	return all[Job](ctx, c, jobs(site), url.Values{"user": {c.user}, "state": {unfinished}})
-}
-
-// JobNamed finds the user's job with a name that has not ended; nil when there
-// is none, or none that can be seen yet.
-func (c *Client) JobNamed(ctx context.Context, site, name string) (*Job, error) {
-	list, err := all[Job](ctx, c, jobs(site), url.Values{"user": {c.user}, "state": {unfinished}, "name": {name}})
+	list, err := all[Job](ctx, c, jobs(site), url.Values{"user": {c.user}, "state": {unfinished}})
 	if err != nil {
 		return nil, err
 	}
-	for i := range list {
-		if list[i].Name == name {
-			return &list[i], nil
+	// States that no filter can name last for seconds: whoever is in one of
+	// them is among the newest.
+	var newest collection[Job]
+	if err := c.get(ctx, jobs(site), url.Values{"user": {c.user}, "limit": {"100"}}, &newest); err != nil {
+		return nil, err
+	}
+	known := map[int64]bool{}
+	for _, j := range list {
+		known[j.UID] = true
+	}
+	for _, j := range newest.Items {
+		if !known[j.UID] && !j.Ended() {
+			list = append(list, j)
 		}
 	}
-	return nil, nil
+	return list, nil
+}
+
+// JobNamed finds the user's newest job with a name, whether it has ended or
+// not; nil when there is none, or none that can be seen yet.
+func (c *Client) JobNamed(ctx context.Context, site, name string) (*Job, error) {
+	list, err := all[Job](ctx, c, jobs(site), url.Values{"user": {c.user}, "name": {name}})
+	if err != nil {
+		return nil, err
+	}
+	var found *Job
+	for i := range list {
+		if list[i].Name == name && (found == nil || found.UID < list[i].UID) {
+			found = &list[i]
+		}
+	}
+	return found, nil
 }
 
 // Submit asks for a job whose name nobody else uses. When the answer is lost

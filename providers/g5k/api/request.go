@@ -139,6 +139,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return nil, notAnswered(method, path, err)
 	}
 	defer response.Body.Close()
+	c.setClock(response.Header.Get("Date"))
 	text, err := io.ReadAll(io.LimitReader(response.Body, largest))
 	if err != nil && response.StatusCode < 300 {
 		return nil, notAnswered(method, path, err)

@@ -1,0 +1,243 @@
+package g5k
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/providers/g5k/api"
+)
+
+// Deployment is an environment on nodes of a job.
+type Deployment struct {
+	Site        string   `nxc:"site,required,replace" doc:"Site, such as grenoble."`
+	Job         int64    `nxc:"job,required,replace" doc:"Number of the job that has the nodes: g5k_job.X.uid. Its types must hold deploy."`
+	Nodes       []string `nxc:"nodes,optional,computed,replace" doc:"Nodes to deploy; by default all of the job's."`
+	Environment string   `nxc:"environment,required,replace" doc:"Name of an environment, NAME@USER, or the address of a description: g5k_image.X.environment_url."`
+	Version     int64    `nxc:"version,optional,replace" doc:"Version of the environment; by default the newest."`
+	Arch        string   `nxc:"arch,optional,replace" doc:"Architecture of the environment: x86_64, ppc64le or aarch64."`
+	Partition   string   `nxc:"partition,optional,replace" doc:"Label of the partition to deploy on."`
+	Keys        []string `nxc:"keys,optional,replace" doc:"Public keys that may log in as root; the address of a file with some is one, too."`
+	Vlan        int64    `nxc:"vlan,optional,replace" doc:"KaVLAN network that the nodes boot into: g5k_vlan.X.id."`
+	Spares      int64    `nxc:"spares,optional" doc:"How many of the nodes, the last ones, are kept back to take the place of those that fail."`
+	MinNodes    int64    `nxc:"min_nodes,optional" doc:"How many nodes are enough; by default all that are not spares."`
+	Retries     int64    `nxc:"retries,optional,default=1" doc:"How often nodes that failed are tried again."`
+
+	UID      string   `nxc:"uid,computed" doc:"Kadeploy's identifier of the deployment, of the last one when nodes were tried again."`
+	Deployed []string `nxc:"deployed,computed" doc:"Nodes that have the environment, in natural order."`
+	Failed   []string `nxc:"failed,computed" doc:"Nodes that failed."`
+}
+
+// deployments handles g5k_deployment. What is deployed ends with the job, so
+// nothing can be left behind by a deployment that was cut short: a new one of
+// the same nodes finds it under way.
+type deployments struct{ *testbed }
+
+var (
+	_ sdk.Handler[Deployment]   = deployments{}
+	_ sdk.Updater[Deployment]   = deployments{}
+	_ sdk.Planner[Deployment]   = deployments{}
+	_ sdk.Validator[Deployment] = deployments{}
+)
+
+// Create deploys, tries again what failed, and takes spares for the rest.
+func (d deployments) Create(ctx context.Context, op sdk.Operation, want *Deployment) error {
+	job, err := d.runningJob(ctx, op, want.Site, want.Job)
+	if err != nil {
+		return err
+	}
+	if len(want.Nodes) == 0 {
+		want.Nodes = nodesOf(job.AssignedNodes)
+	}
+	if err := deployable(job, want); err != nil {
+		return err
+	}
+	r := &rollout{deployments: d, op: op, want: want, results: map[string]api.NodeResult{}}
+	if err := r.clear(ctx); err != nil {
+		return err
+	}
+	enough := len(want.Nodes) - int(want.Spares)
+	todo, spares := want.Nodes[:enough], want.Nodes[enough:]
+	for round := 0; len(todo) > 0; round++ {
+		ko, err := r.deploy(ctx, todo)
+		if err != nil {
+			return err
+		}
+		if round < int(want.Retries) {
+			todo = ko
+			continue
+		}
+		r.failed = append(r.failed, ko...)
+		missing := min(enough-len(r.deployed), len(spares))
+		todo, spares = spares[:missing], spares[missing:]
+		if missing > 0 {
+			op.Note(fmt.Sprintf("%s: %s could not be deployed; %s take their place", op.Address, short(ko), short(todo)))
+		}
+	}
+	return r.finish(enough)
+}
+
+// deployable refuses what Kadeploy would refuse later, less clearly.
+func deployable(job *api.Job, want *Deployment) error {
+	if !slices.Contains(job.Types, "deploy") {
+		return sdk.AttributeError("job", fmt.Sprintf("Job %d may not deploy", job.UID), `Give it types = ["deploy"].`)
+	}
+	if int(want.Spares) >= len(want.Nodes) {
+		return sdk.AttributeError("spares", fmt.Sprintf("All %d nodes are spares", len(want.Nodes)), "Reserve more nodes, or keep fewer back.")
+	}
+	for _, node := range want.Nodes {
+		if !slices.Contains(job.AssignedNodes, node) {
+			return sdk.AttributeError("nodes", fmt.Sprintf("%s is not a node of job %d", node, job.UID), fmt.Sprintf("The job has %s.", strings.Join(nodesOf(job.AssignedNodes), ", ")))
+		}
+	}
+	return nil
+}
+
+// runningJob reads a job that is to be used now.
+func (t *testbed) runningJob(ctx context.Context, op sdk.Operation, site string, uid int64) (*api.Job, error) {
+	job, err := t.client.Waiting(op.Phase).Job(ctx, site, uid)
+	switch {
+	case api.Missing(err):
+		return nil, sdk.AttributeError("job", fmt.Sprintf("There is no job %d at %s", uid, site), "Is it of another site?")
+	case err != nil:
+		return nil, explain(err, fmt.Sprintf("read job %d at %s", uid, site))
+	case job.Ended():
+		return nil, jobOver(job, site)
+	case !job.Running():
+		return nil, sdk.AttributeError("job", fmt.Sprintf("Job %d does not run yet", uid), fmt.Sprintf("It is %s. nxc apply waits for a job that the configuration makes.", job.State))
+	}
+	return job, nil
+}
+
+// jobOver says that a job ended under what was made in it.
+func jobOver(job *api.Job, site string) error {
+	return sdk.Error(fmt.Sprintf("Job %d is over", job.UID),
+		fmt.Sprintf("At %s, %s. nxc apply reserves nodes again; give the job a longer walltime if it was too short.", site, endOf(job)))
+}
+
+// goneWith reports why what belongs to a job is gone: the job is.
+func (t *testbed) goneWith(ctx context.Context, site string, uid int64) (string, error) {
+	job, err := t.client.Job(ctx, site, uid)
+	switch {
+	case api.Missing(err):
+		return fmt.Sprintf("OAR does not know job %d", uid), nil
+	case err != nil:
+		return "", explain(err, fmt.Sprintf("read job %d at %s", uid, site))
+	case job.Ended():
+		return fmt.Sprintf("job %d: %s", uid, endOf(job)), nil
+	}
+	return "", nil
+}
+
+// Read looks whether the job still has the nodes, and the deployment its place.
+func (d deployments) Read(ctx context.Context, op sdk.Operation, have *Deployment) (bool, error) {
+	reason, err := d.goneWith(ctx, have.Site, have.Job)
+	if err != nil {
+		return false, err
+	}
+	if reason != "" {
+		return false, sdk.Gone(reason)
+	}
+	if have.UID == "" {
+		return false, nil
+	}
+	seen, err := d.client.Deployment(ctx, have.Site, have.UID)
+	switch {
+	case api.Missing(err):
+		return false, sdk.Gone("Kadeploy does not know it any more")
+	case err != nil:
+		return false, explain(err, "read deployment "+have.UID)
+	case seen.Status == "canceled":
+		return false, sdk.Gone("it was cancelled")
+	}
+	return true, nil
+}
+
+// Update changes nothing outside: how many nodes are enough matters when they
+// are deployed.
+func (d deployments) Update(context.Context, sdk.Operation, Deployment, *Deployment) error {
+	return nil
+}
+
+// Delete cancels what is under way. What was deployed stays on the nodes until
+// their job ends.
+func (d deployments) Delete(ctx context.Context, op sdk.Operation, have *Deployment) error {
+	if have.UID == "" {
+		return nil
+	}
+	client := d.client.Waiting(op.Phase)
+	seen, err := client.Deployment(ctx, have.Site, have.UID)
+	if api.Missing(err) || err == nil && !seen.Active() {
+		return nil
+	}
+	if err == nil {
+		op.Phase("cancelling the deployment")
+		err = d.cancel(ctx, client, have.Site, have.UID)
+	}
+	if err != nil {
+		return explainUnlessSaid(err, "cancel deployment "+have.UID)
+	}
+	return nil
+}
+
+// cancel ends a deployment and waits until it has.
+func (d deployments) cancel(ctx context.Context, client *api.Client, site, uid string) error {
+	if err := client.CancelDeployment(ctx, site, uid); err != nil {
+		return err
+	}
+	return client.Poll(ctx, func() (bool, error) {
+		now, err := client.Deployment(ctx, site, uid)
+		return api.Missing(err) || err == nil && !now.Active(), notMissing(err)
+	})
+}
+
+// Find finds nothing: see deployments.
+func (d deployments) Find(context.Context, sdk.Operation) ([]sdk.Found[Deployment], error) {
+	return nil, nil
+}
+
+// Plan looks whether there is such an environment.
+func (d deployments) Plan(ctx context.Context, _ sdk.Operation, prior *Deployment, p *sdk.Planned[Deployment]) error {
+	v := &p.Value
+	if prior != nil || p.Unknown("environment") || p.Unknown("site") || strings.Contains(v.Environment, "@") || isAddress(v.Environment) {
+		return nil
+	}
+	if err := d.checkSite(ctx, "site", v.Site); err != nil {
+		return err
+	}
+	list, err := d.client.Environments(ctx, v.Site, "")
+	if err != nil {
+		return explain(err, "list the environments of "+v.Site)
+	}
+	var names []string
+	for _, e := range list {
+		if e.Name == v.Environment || e.Alias == v.Environment {
+			return nil
+		}
+		names = append(names, e.Name)
+	}
+	return sdk.AttributeError("environment", fmt.Sprintf("%s has no environment %q", v.Site, v.Environment), among(v.Environment, slices.Compact(names)))
+}
+
+func isAddress(text string) bool {
+	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
+}
+
+// Validate checks what the schema cannot say.
+func (d deployments) Validate(_ context.Context, config Deployment) plugins.Diagnostics {
+	var diags plugins.Diagnostics
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"spares", config.Spares}, {"min_nodes", config.MinNodes}, {"retries", config.Retries}} {
+		var more plugins.Diagnostics
+		if n.value < 0 && errors.As(sdk.AttributeError(n.name, fmt.Sprintf("%d is less than nothing", n.value), "Give a number from 0 on."), &more) {
+			diags = append(diags, more...)
+		}
+	}
+	return diags
+}
