@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -24,6 +25,7 @@ type run struct {
 	object  cty.Value // what exists
 	attempt string    // that made it
 	wanted  cty.Value // its configuration
+	took    map[plugins.Action]time.Duration
 }
 
 // all goes through the life of an object. Each step stands on the one before,
@@ -52,7 +54,9 @@ func (r *run) all(t *testing.T) {
 		{"delete", true, r.remove},
 		{"nothing is left", true, func(t *testing.T) { r.nothingLeft(t, before) }},
 		{"cancelled create", true, func(t *testing.T) { r.cancelled(t, before) }},
-		{"killed create", r.suite.Command != nil, func(t *testing.T) { r.killed(t, before) }},
+		{"killed create", r.suite.Command != nil, func(t *testing.T) { r.killedCreate(t, before) }},
+		{"killed update", r.suite.Command != nil && r.Update != nil, func(t *testing.T) { r.killedUpdate(t, before) }},
+		{"killed delete", r.suite.Command != nil, func(t *testing.T) { r.killedDelete(t, before) }},
 	}
 	for _, step := range steps {
 		if step.when && !t.Run(step.name, step.run) {
@@ -150,9 +154,11 @@ func (r *run) drifts(name string) bool { return slices.Contains(r.Drifts, name) 
 // apply does one operation and checks what every result has to keep.
 func (r *run) apply(t *testing.T, action plugins.Action, prior, planned cty.Value, attempt string) cty.Value {
 	t.Helper()
+	began := time.Now()
 	result := r.p.Apply(r.context(t), plugins.ApplyRequest{
 		Type: r.Type, Operation: r.operation(attempt), Action: action, Prior: prior, Planned: planned, Context: r.contextFor(action),
 	}, nil)
+	r.took[action] = max(r.took[action], time.Since(began)) // of deletions, most find nothing to do
 	if result.Diagnostics.HasErrors() {
 		t.Fatalf("%s: %v", action, result.Diagnostics)
 	}

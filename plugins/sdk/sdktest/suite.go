@@ -77,7 +77,7 @@ type Case struct {
 	// Root returns where the node's root is for programs on it; nil: "/".
 	Root func(object cty.Value) string
 
-	// Kills is how many creates are killed, spread over the time that one
+	// Kills is how often each verb is killed, spread over the time that it
 	// takes; 0 is 4.
 	Kills int
 }
@@ -112,7 +112,7 @@ func Run(t *testing.T, s Suite) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			r := &run{Case: c, suite: &s, p: p, rt: rt, config: config, uuid: newID(16)}
+			r := &run{Case: c, suite: &s, p: p, rt: rt, config: config, uuid: newID(16), took: map[plugins.Action]time.Duration{}}
 			r.all(t)
 		})
 	}

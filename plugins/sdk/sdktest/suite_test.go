@@ -12,6 +12,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(mortalFlaw) != "" {
+		sdktest.Main(mortalProvider)
+	}
 	sdktest.Main(fake.Provider)
 	os.Exit(m.Run())
 }
