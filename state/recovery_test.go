@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,41 @@ func TestOtherBase(t *testing.T) {
 	}
 	if snap.State.Len() != 1 || snap.State.Hash(docker) != snap.file.Hash(docker) {
 		t.Error("nothing of the journal may be put in")
+	}
+}
+
+// TestOtherBaseTwice kills a command that had taken in what an earlier one
+// left, before it was written into the state, and checks an older state out.
+func TestOtherBaseTwice(t *testing.T) {
+	f := owned(t)
+	path := filepath.Join(f.dir, "nxc.state.json")
+	older, err := os.ReadFile(path)
+	must(t, err)
+	x := begin(t, f.open(t), docker)
+	create(t, x, node("second"), "a2")
+	must(t, x.End(t.Context()))
+	x = begin(t, f.open(t), docker)
+	intend(t, x, node("third"), "a3")
+	intend(t, x, node("fourth"), "a4")
+	die(x)
+	x = begin(t, f.open(t), docker)
+	finish(t, x, node("third"), "a3")                                // found, and taken in
+	must(t, x.Result(Result{Address: node("fourth"), Attempt: "a4"})) // never came to be
+	die(x)
+	must(t, os.WriteFile(path, older, 0o644)) // git checkout
+
+	snap := load(t, f.open(t))
+	var open []string
+	for _, r := range snap.Recovered {
+		if r.Verdict != OtherBase {
+			t.Errorf("journal %s is %s", r.Journal, r.Verdict)
+		}
+		for _, i := range r.Open {
+			open = append(open, i.Attempt)
+		}
+	}
+	if !slices.Equal(open, []string{"a3"}) {
+		t.Errorf("%v are looked for, want a3: the answer that it exists is in no state", open)
 	}
 }
 

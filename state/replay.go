@@ -64,7 +64,7 @@ func Replay(base *State, journals []*Journal) (*State, []*Recovery) {
 				absorbed[name] = true
 			}
 		}
-		closeAnswered(all, j)
+		closeAnswered(all, j, r.Verdict != OtherBase)
 		all = append(all, r)
 	}
 	for _, r := range all {
@@ -187,14 +187,15 @@ func (j *Journal) intents(onlyOpen bool) []Intent {
 }
 
 // closeAnswered takes from earlier recoveries what j, which ran later, gives
-// an answer to, or announces anew.
-func closeAnswered(earlier []*Recovery, j *Journal) {
+// an answer to, or announces anew. Where j does not fit, its answer that an
+// object exists is in no state, so that object is still to be looked for.
+func closeAnswered(earlier []*Recovery, j *Journal, fits bool) {
 	if !slices.ContainsFunc(earlier, func(e *Recovery) bool { return len(e.Open) > 0 }) {
 		return
 	}
 	answered := map[operation]bool{}
 	for i := range j.Records {
-		if r := j.Records[i].Result; r != nil {
+		if r := j.Records[i].Result; r != nil && (fits || r.Resource == nil) {
 			answered[operation{r.Address, r.Attempt}] = true
 		}
 		if i := j.Records[i].Intent; i != nil {
