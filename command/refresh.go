@@ -2,13 +2,18 @@ package command
 
 import (
 	"context"
+	"flag"
 	"fmt"
 
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
 )
 
 func refreshCommand(env *Env) *command {
-	return rereadCommand(env, "refresh", true, &command{
+	f := projectFlags{}
+	return rereadCommand(env, "refresh", &f, f.register, (*deploy.Project).Refresh, &command{
 		synopsis: "Bring the state in line with what exists",
 		usage:    "[flags]",
 		help: `
@@ -22,7 +27,20 @@ Example:
 }
 
 func stateRecoverCommand(env *Env) *command {
-	return rereadCommand(env, "state recover", false, &command{
+	f := projectFlags{restore: true, all: true}
+	var take stringList
+	flags := func(fs *flag.FlagSet) {
+		f.register(fs)
+		fs.Var(&take, "take", "take in what exists at an `ADDRESS`, or of a whole block or deployment, and is not in the state; may be repeated")
+	}
+	recover := func(p *deploy.Project, ctx context.Context) (*deploy.Reread, hcl.Diagnostics) {
+		wanted, err := blocksOf(take)
+		if err != nil {
+			return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "This is no address", Detail: err.Error()}}
+		}
+		return p.Recover(ctx, wanted)
+	}
+	return rereadCommand(env, "state recover", &f, flags, recover, &command{
 		synopsis: "Write down what commands that died had done",
 		usage:    "[flags]",
 		help: `
@@ -33,14 +51,21 @@ the next apply or destroy.
 
 A state file that is gone is put back first, as nxc last wrote it.
 
-Example:
-  nxc state recover`,
+It also looks for objects that carry the identity of what is deployed here, and
+that neither the state nor a journal knows: an older state was checked out
+since, or a journal is lost. Those are listed, and stay as they are. With -take
+they come into the state; the next apply keeps what the configuration has, and
+removes the rest.
+
+Examples:
+  nxc state recover
+  nxc state recover -take docker_volume.data`,
 	})
 }
 
-func rereadCommand(env *Env, name string, all bool, c *command) *command {
-	f := projectFlags{restore: !all}
-	c.flags = f.register
+// rereadCommand is a command that changes the state and nothing else.
+func rereadCommand(env *Env, name string, f *projectFlags, flags func(*flag.FlagSet), reread func(*deploy.Project, context.Context) (*deploy.Reread, hcl.Diagnostics), c *command) *command {
+	c.flags = flags
 	c.run = func(ctx context.Context, args []string) int {
 		if status, bad := noArguments(env, name, args); bad {
 			return status
@@ -48,7 +73,7 @@ func rereadCommand(env *Env, name string, all bool, c *command) *command {
 		soft, _, stop := interruptible(ctx, func(int) {})
 		defer stop()
 		return f.open(soft, env, name, func(p opened) int {
-			found, diags := p.Refresh(soft, all)
+			found, diags := reread(p.Project, soft)
 			p.view.Diagnostics(diags)
 			p.lastResort(env, diags)
 			if soft.Err() != nil {
@@ -63,7 +88,8 @@ func rereadCommand(env *Env, name string, all bool, c *command) *command {
 					Notices       []string `json:"notices"`
 					Changed       []string `json:"changed"`
 					Gone          []string `json:"gone"`
-				}{"1.0", append([]string{}, found.Notices...), texts(found.Changed), texts(found.Gone)})
+					Unclaimed     []string `json:"unclaimed"`
+				}{"1.0", append([]string{}, found.Notices...), spelled(found.Changed), spelled(found.Gone), spelled(found.Unclaimed)})
 			}
 			for _, n := range found.Notices {
 				p.view.Note(n)
@@ -83,7 +109,7 @@ func rereadCommand(env *Env, name string, all bool, c *command) *command {
 	return c
 }
 
-func texts(list []addr.Instance) []string {
+func spelled(list []addr.Instance) []string {
 	out := make([]string, len(list))
 	for i, a := range list {
 		out[i] = a.String()

@@ -115,7 +115,7 @@ func (p *Project) checkLocation(running *provider) *hcl.Diagnostic {
 		if !ok || !p.selected(name) || !p.hasObjects(name, running.name) {
 			continue
 		}
-		was := plugins.Location{Kind: recorded.Location.Kind, ID: recorded.Location.ID, Label: recorded.Location.Label}
+		was := placeOf(recorded)
 		if was.Kind == "" || was.Same(running.location) {
 			continue
 		}

@@ -54,6 +54,12 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 		return nil, diags
 	}
 	out.Notices = append(out.Notices, recovered...)
+	besides, more := p.besides(ctx, p.evaluatorOf(out.source))
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return nil, diags
+	}
+	out.Notices = append(out.Notices, besides...)
 	if !o.Destroy {
 		rearranged, more := p.rearrange(ctx, p.evaluatorOf(out.source))
 		diags = append(diags, more...)

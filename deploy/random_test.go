@@ -259,8 +259,11 @@ func (c *session) run(ctx, hard context.Context, command string) (string, hcl.Di
 	}
 	defer p.Close(context.Background())
 	switch command {
-	case "refresh", "state recover":
-		_, diags := p.Refresh(ctx, command == "refresh")
+	case "refresh":
+		_, diags := p.Refresh(ctx)
+		return "", diags
+	case "state recover":
+		_, diags := p.Recover(ctx, nil)
 		return "", diags
 	}
 	planned, diags := p.Plan(ctx, deploy.PlanOptions{Destroy: command == "destroy"})

@@ -39,6 +39,11 @@ func (p *Project) recover(ctx context.Context, e *config.Evaluator) ([]string, h
 	}
 	var notices []string
 	for _, r := range p.snapshot.Recovered {
+		if r.Verdict == state.Lost {
+			if diags := p.awaitSurvivors(ctx, r); diags.HasErrors() {
+				return nil, diags
+			}
+		}
 		var list []finding
 		for i := range r.Open {
 			intent := &r.Open[i]

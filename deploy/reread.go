@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/state"
@@ -15,15 +16,53 @@ import (
 
 // Reread is what a refresh or a recovery wrote down.
 type Reread struct {
-	Notices []string        // what dead commands left, and what became of it
-	Changed []addr.Instance // differ from the record
-	Gone    []addr.Instance
+	Notices   []string        // what dead commands left, and what became of it
+	Unclaimed []addr.Instance // exist, and are in neither the state nor a journal
+	Changed   []addr.Instance // differ from the record
+	Gone      []addr.Instance
 }
 
 // Refresh brings the record in line with what exists: it takes in what dead
-// commands left, and, with all, what changed outside. It changes nothing but
-// the state.
-func (p *Project) Refresh(ctx context.Context, all bool) (*Reread, hcl.Diagnostics) {
+// commands left, and what changed outside. It changes nothing but the state.
+func (p *Project) Refresh(ctx context.Context) (*Reread, hcl.Diagnostics) {
+	return p.reread(ctx, func(e *config.Evaluator, out *Reread) hcl.Diagnostics {
+		notices, diags := p.besides(ctx, e)
+		if diags.HasErrors() {
+			return diags
+		}
+		out.Notices = append(out.Notices, notices...)
+		var more hcl.Diagnostics
+		if p.refreshed, more = p.refresh(ctx, e); !more.HasErrors() {
+			out.differences(p.refreshed)
+		}
+		return append(diags, more...)
+	})
+}
+
+// Recover takes in what dead commands left, and what exists at the addresses
+// of take without being on record: those may be of blocks or deployments.
+func (p *Project) Recover(ctx context.Context, take []addr.Instance) (*Reread, hcl.Diagnostics) {
+	return p.reread(ctx, func(e *config.Evaluator, out *Reread) hcl.Diagnostics {
+		list, diags := p.unclaimed(ctx, e)
+		if diags.HasErrors() {
+			return diags
+		}
+		rest, more := p.claim(list, take)
+		for _, u := range rest {
+			out.Unclaimed = append(out.Unclaimed, u.address)
+		}
+		if text := tellUnclaimed(rest); text != "" {
+			out.Notices = append(out.Notices, text)
+		}
+		if n := len(list) - len(rest); n > 0 {
+			out.Notices = append(out.Notices, plural(n, "object")+" taken in.")
+		}
+		return append(diags, more...)
+	})
+}
+
+// reread takes in what dead commands left, and looks further.
+func (p *Project) reread(ctx context.Context, look func(*config.Evaluator, *Reread) hcl.Diagnostics) (*Reread, hcl.Diagnostics) {
 	notices, diags := p.checkOwner()
 	if diags.HasErrors() {
 		return nil, diags
@@ -44,15 +83,12 @@ func (p *Project) Refresh(ctx context.Context, all bool) (*Reread, hcl.Diagnosti
 		return nil, diags
 	}
 	out.Notices = append(out.Notices, found...)
-	if all {
-		p.refreshed, more = p.refresh(ctx, e)
-		diags = append(diags, more...)
-		if more.HasErrors() {
-			return nil, diags
-		}
-		out.differences(p.refreshed)
+	more = look(e, out)
+	diags = append(diags, more...)
+	if more.HasErrors() {
+		return nil, diags
 	}
-	if len(p.snapshot.Recovered) == 0 && len(out.Changed) == 0 && len(out.Gone) == 0 {
+	if len(p.snapshot.Recovered)+len(p.findings)+len(out.Changed)+len(out.Gone) == 0 {
 		return out, diags
 	}
 	return out, append(diags, p.writeDown(ctx)...)

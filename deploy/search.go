@@ -48,7 +48,7 @@ func (s *search) add(ctx context.Context, r *state.Recovery, intent *state.Inten
 	if diags.HasErrors() {
 		return diags
 	}
-	was := plugins.Location{Kind: intent.Provider.Location.Kind, ID: intent.Provider.Location.ID, Label: intent.Provider.Location.Label}
+	was := placeOf(intent.Provider)
 	if was.Kind != "" && !was.Same(running.location) {
 		return hcl.Diagnostics{errorf("A command that was interrupted worked at another place",
 			"%s worked on %s at %s, and provider %s now points at %s. Point it there again, so that what was left can be found.",

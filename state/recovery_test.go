@@ -153,7 +153,7 @@ func TestOtherBaseTwice(t *testing.T) {
 	intend(t, x, node("fourth"), "a4")
 	die(x)
 	x = begin(t, f.open(t), docker)
-	finish(t, x, node("third"), "a3")                                // found, and taken in
+	finish(t, x, node("third"), "a3")                                 // found, and taken in
 	must(t, x.Result(Result{Address: node("fourth"), Attempt: "a4"})) // never came to be
 	die(x)
 	must(t, os.WriteFile(path, older, 0o644)) // git checkout

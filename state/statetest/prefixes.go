@@ -48,6 +48,7 @@ type durable struct {
 	outdone bool              // the state was written after that: it says more than the journal
 	others  map[string][]byte // journals of dead commands
 	running map[string]bool   // names of those of commands that run
+	lost    map[string]bool   // names of those that the state speaks of and that were nowhere before
 	tokens  map[string][]byte
 }
 
@@ -140,8 +141,21 @@ func (p *Prefixes) begin(folder, journal string) {
 			delete(p.now.others, name)
 		}
 	}
+	p.now.lost = lostBefore(&p.now)
 	p.now.journal, p.now.records, p.now.broken, p.now.outdone = journal, nil, false, false
 	delete(p.now.others, journal+".tmp")
+}
+
+// lostBefore names the journals that a state speaks of and that are nowhere:
+// somebody removed them, and it is not for the command to have them.
+func lostBefore(d *durable) map[string]bool {
+	lost := map[string]bool{}
+	if s, err := state.Decode(d.path, d.state); err == nil {
+		for _, c := range s.Open {
+			lost[c.Journal] = d.others[c.Journal+".journal"] == nil && !d.running[c.Journal]
+		}
+	}
+	return lost
 }
 
 // held reports whether the command of a journal runs.
@@ -326,7 +340,7 @@ func (d *durable) openOnes(folder string, snap *state.Snapshot) error {
 	}
 	var got []string
 	for _, r := range snap.Recovered {
-		if r.Verdict == state.Lost && !d.running[r.Journal] {
+		if r.Verdict == state.Lost && !d.running[r.Journal] && !d.lost[r.Journal] {
 			return fmt.Errorf("the journal %s is lost", r.Journal)
 		}
 		if r.Journal != j.Name {
