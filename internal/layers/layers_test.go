@@ -161,6 +161,7 @@ var clients = map[string][]string{
 		"github.com/pkg/sftp",
 		"github.com/zclconf/go-cty-yaml",
 		"golang.org/x/crypto/ssh",
+		"golang.org/x/sys",
 	},
 	"nixostest": {
 		"golang.org/x/crypto",
@@ -174,6 +175,7 @@ var clients = map[string][]string{
 		"github.com/sirupsen/logrus", // how gvisor-tap-vsock logs
 		"github.com/u-root/u-root",
 		"golang.org/x/crypto/ssh",
+		"golang.org/x/sys",
 		"gvisor.dev/gvisor",
 	},
 }

@@ -39,6 +39,7 @@ type testbed struct {
 	getenv  func(string) string
 	folders plugins.Folders
 	pace    api.Pace // of tests
+	ways    ways
 }
 
 // configure finds the interface and the person, and asks whether they know
