@@ -44,6 +44,10 @@ func provider(t *testbed, stale time.Duration) sdk.Provider {
 				Timeouts: plugins.Timeouts{Create: 2 * time.Hour, Update: time.Minute, Delete: 10 * time.Minute},
 				Doc:      "An environment that Kadeploy puts on nodes of a job.",
 			}),
+			sdk.Managed[Image]("g5k_image", images{t}, sdk.Options{
+				Timeouts: plugins.Timeouts{Create: 2 * time.Hour, Update: 10 * time.Minute, Delete: 10 * time.Minute},
+				Doc:      "An image in your public folder at a site, and its description for Kadeploy.",
+			}),
 			sdk.Managed[Vlan]("g5k_vlan", vlans{t}, sdk.Options{
 				Timeouts: short,
 				Doc:      "A network of a job's, apart from others, and the nodes in it.",
