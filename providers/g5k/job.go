@@ -351,16 +351,18 @@ func (j jobs) Delete(ctx context.Context, op sdk.Operation, have *Job) error {
 	if err != nil {
 		return explain(err, fmt.Sprintf("read job %d at %s", have.UID, have.Site))
 	}
-	if seen == nil || seen.Ended() {
+	if seen == nil || seen.Over() {
 		return nil
 	}
 	op.Phase(fmt.Sprintf("deleting job %d", seen.UID))
-	if err := client.DeleteJob(ctx, have.Site, seen.UID); err != nil {
-		return explain(err, fmt.Sprintf("delete job %d at %s", seen.UID, have.Site))
+	if !seen.Ended() {
+		if err := client.DeleteJob(ctx, have.Site, seen.UID); err != nil {
+			return explain(err, fmt.Sprintf("delete job %d at %s", seen.UID, have.Site))
+		}
 	}
 	err = client.Poll(ctx, func() (bool, error) {
 		now, err := client.Job(ctx, have.Site, seen.UID)
-		return api.Missing(err) || err == nil && now.Ended(), notMissing(err)
+		return api.Missing(err) || err == nil && now.Over(), notMissing(err)
 	})
 	return explainUnlessSaid(err, fmt.Sprintf("see job %d end at %s", seen.UID, have.Site))
 }

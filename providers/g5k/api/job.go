@@ -78,6 +78,9 @@ func (j *Job) Ended() bool {
 	return slices.Contains([]string{"finishing", "terminated", "error", "toerror"}, j.State)
 }
 
+// Over reports whether OAR has finished with the job: its nodes are free.
+func (j *Job) Over() bool { return j.State == "terminated" || j.State == "error" }
+
 // Running reports whether the job has its nodes.
 func (j *Job) Running() bool { return j.State == "running" || j.State == "suspended" }
 
