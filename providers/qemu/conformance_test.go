@@ -50,7 +50,7 @@ func TestMachineConformance(t *testing.T) {
 	image := needMachines(t)
 	t.Parallel()
 	h := newHost(t)
-	network := newNetwork(t, h, "0123456789abcdef0123456789abcdef")
+	network := newNetwork(t, h, newUUID())
 	sdktest.Run(t, sdktest.Suite{
 		Provider: Provider(), Command: sdktest.Self(), Folders: h.folders,
 		Outside: func(*testing.T) []string { return left(h) },

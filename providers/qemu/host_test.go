@@ -2,10 +2,12 @@ package qemu
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,16 +64,19 @@ pkgs.linkFarm "light-image" [
 `
 
 // buildImage builds the light image once.
-var buildImage = sync.OnceValues(func() (string, error) { return buildLight("ramdisk") })
-
-// buildLight builds the light image, whose machines find the store as said.
-func buildLight(store string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	index, err := standin.Ensure(ctx, standin.Options{}, nil)
+var buildImage = sync.OnceValues(func() (string, error) {
+	index, err := standin.Ensure(context.Background(), standin.Options{}, nil)
 	if err != nil {
 		return "", err
 	}
+	return buildLight(index, "ramdisk")
+})
+
+// buildLight builds the light image from what the index names, whose machines
+// find the store as said.
+func buildLight(index, store string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return "", err
@@ -121,6 +126,10 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
+// newUUID is a deployment's that nobody else has, so that tests that run side by
+// side do not take each other's machines for their own.
+func newUUID() string { return strings.ToLower(rand.Text() + rand.Text())[:32] }
+
 // operation is one try at an address.
 func operation(uuid, address, attempt string) sdk.Operation {
 	return sdk.Operation{Operation: plugins.Operation{UUID: uuid, Address: address, Attempt: attempt, Deployment: "test::vm"}}
@@ -141,18 +150,29 @@ func newNetwork(t *testing.T, h *host, uuid string) *Network {
 	return want
 }
 
-// left lists the objects' folders and the processes that name one of them.
+// left lists the objects' folders and the processes that name one of them. A
+// process that a killed plugin was just starting sees that its folder is gone,
+// and ends by itself: it is given the time.
 func left(h *host) []string {
-	entries, _ := os.ReadDir(h.folders.State)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range lines {
-		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), h.folders.State) {
-			names = append(names, strings.ReplaceAll(string(text), "\x00", " "))
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		entries, _ := os.ReadDir(h.folders.State)
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		homeless := false
+		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, file := range lines {
+			text, err := os.ReadFile(file)
+			if err != nil || !strings.Contains(string(text), h.folders.State) {
+				continue
+			}
+			words := strings.ReplaceAll(string(text), "\x00", " ")
+			homeless = homeless || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(words, name) })
+			names = append(names, words)
+		}
+		if !homeless || time.Now().After(deadline) {
+			return names
 		}
 	}
-	return names
 }

@@ -150,7 +150,7 @@ func (f *full) lostFiles(h *host) {
 // anything is made in it.
 func TestSocketFolder(t *testing.T) {
 	h := newHost(t)
-	n, op, want := networks{h}, operation("u", "qemu_network.lan", "1"), Network{Name: "lan", Subnet: "10.97.0.0/28"}
+	n, op, want := networks{h}, operation(newUUID(), "qemu_network.lan", "1"), Network{Name: "lan", Subnet: "10.97.0.0/28"}
 	short := h.folders.Runtime
 	h.folders.Runtime = filepath.Join(short, strings.Repeat("deep/", 20))
 	if err := n.Plan(t.Context(), op, nil, &sdk.Planned[Network]{Value: want}); err == nil || !strings.Contains(err.Error(), "the kernel allows 107") {

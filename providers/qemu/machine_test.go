@@ -32,7 +32,7 @@ type pair struct {
 func newPair(t *testing.T) *pair {
 	image := needMachines(t)
 	h := newHost(t)
-	uuid := strings.Repeat("5", 32)
+	uuid := newUUID()
 	p := &pair{T: t, machines: machines{h}, network: newNetwork(t, h, uuid)}
 	keys := newKeys(t, filepath.Join(h.folders.Keys, uuid))
 	var both sync.WaitGroup

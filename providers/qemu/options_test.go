@@ -33,7 +33,7 @@ type full struct {
 func newFull(t *testing.T) *full {
 	image := needMachines(t)
 	h := newHost(t)
-	f := &full{T: t, machines: machines{h}, uuid: strings.Repeat("6", 32)}
+	f := &full{T: t, machines: machines{h}, uuid: newUUID()}
 	closed := false
 	f.lan = f.network("lan", &Network{Name: "lan", Subnet: "10.97.0.0/28", NAT: &closed})
 	f.back = f.network("back", &Network{Name: "back", Subnet: "10.98.0.0/28"})

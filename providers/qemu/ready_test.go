@@ -48,7 +48,8 @@ func TestDoesNotBoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.patience.stop = time.Second
-	network := newNetwork(t, h, strings.Repeat("6", 32))
+	uuid := newUUID()
+	network := newNetwork(t, h, uuid)
 	folder := t.TempDir()
 	file := func(name string, content []byte) string {
 		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
@@ -84,7 +85,7 @@ func TestDoesNotBoot(t *testing.T) {
 	var at int
 	for name, c := range cases {
 		at++
-		op := operation(strings.Repeat("6", 32), "qemu_machine."+strings.ReplaceAll(name, " ", "-"), "1")
+		op := operation(uuid, "qemu_machine."+strings.ReplaceAll(name, " ", "-"), "1")
 		if name != "no context" {
 			op.Context = newKeys(t, filepath.Join(h.folders.Keys, op.UUID)).context(t, "node")
 		}
