@@ -160,8 +160,10 @@ var clients = map[string][]string{
 	"g5k": {
 		"github.com/pkg/sftp",
 		"github.com/zclconf/go-cty-yaml",
+		"go.yaml.in/yaml/v3", // descriptions of environments, with their unknown fields refused
 		"golang.org/x/crypto/ssh",
 		"golang.org/x/sys",
+		"mvdan.cc/sh/v3", // the shell of the simulator's machines
 	},
 	"nixostest": {
 		"golang.org/x/crypto",

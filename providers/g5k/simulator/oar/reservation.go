@@ -1,0 +1,60 @@
+package oar
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // reservations are in Europe/Paris, also where a machine knows no zones
+)
+
+// paris is the zone in which people write reservations.
+func paris() *time.Location {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		return time.UTC // cannot be: the zones are compiled in
+	}
+	return zone
+}
+
+// parseReservation reads "START" or "START, END", where each is
+// YYYY-MM-DD hh:mm:ss, a time of today, or "now".
+func parseReservation(text string, now time.Time) (start, end time.Time, err error) {
+	first, second, two := strings.Cut(text, ",")
+	if start, err = parseDate(first, now); err != nil || !two {
+		return start, end, err
+	}
+	end, err = parseDate(second, now)
+	return start, end, err
+}
+
+func parseDate(text string, now time.Time) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	if text == "now" {
+		return now, nil
+	}
+	for _, layout := range []string{"2006-1-2 15:4:5", "2006-1-2 15:4", "2006-1-2 15"} {
+		if t, err := time.ParseInLocation(layout, text, paris()); err == nil {
+			return t, nil
+		}
+	}
+	today := now.In(paris()).Format("2006-1-2 ")
+	for _, layout := range []string{"2006-1-2 15:4:5", "2006-1-2 15:4", "2006-1-2 15"} {
+		if t, err := time.ParseInLocation(layout, today+text, paris()); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("syntax error in reservation date %q: it is YYYY-MM-DD hh:mm:ss", text)
+}
+
+// reservedTime is the walltime that a reservation with an end implies, 0
+// without an end.
+func reservedTime(text string, now time.Time) (time.Duration, error) {
+	start, end, err := parseReservation(text, now)
+	if err != nil || end.IsZero() {
+		return 0, err
+	}
+	if !end.After(start) {
+		return 0, fmt.Errorf("the end of the reservation is not after its start")
+	}
+	return end.Sub(start), nil
+}
