@@ -159,6 +159,7 @@ var clients = map[string][]string{
 	},
 	"g5k": {
 		"github.com/pkg/sftp",
+		"github.com/santhosh-tekuri/jsonschema/v6", // what the simulator's answers are checked with
 		"github.com/zclconf/go-cty-yaml",
 		"go.yaml.in/yaml/v3", // descriptions of environments, with their unknown fields refused
 		"golang.org/x/crypto/ssh",

@@ -189,11 +189,20 @@ func (r *request) owned(user string) error {
 }
 
 // item answers with one thing.
-func (r *request) item(status int, o any) error { return answerJSON(r.w, status, itemType, o) }
+func (r *request) item(status int, o any) error { return r.answer(status, itemType, o) }
+
+// answer answers with JSON of the API's own media type, or as plain JSON to who
+// asks for that.
+func (r *request) answer(status int, kind string, o any) error {
+	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") {
+		kind = "application/json"
+	}
+	return answerJSON(r.w, status, kind, o)
+}
 
 // collection answers with many: the part of items that the query asks for.
 func (r *request) collection(items []any, links ...object) error {
-	return answerJSON(r.w, http.StatusOK, collectionType, object{"total": len(items), "offset": 0, "items": orEmpty(items), "links": links})
+	return r.answer(http.StatusOK, collectionType, object{"total": len(items), "offset": 0, "items": orEmpty(items), "links": links})
 }
 
 // paged answers with a page of many things.
@@ -204,7 +213,7 @@ func (r *request) paged(total int, make func(int) any, links ...object) error {
 	for i := offset; i < min(total, offset+limit); i++ {
 		items = append(items, make(i))
 	}
-	return answerJSON(r.w, http.StatusOK, collectionType, object{"total": total, "offset": offset, "items": items, "links": links})
+	return r.answer(http.StatusOK, collectionType, object{"total": total, "offset": offset, "items": items, "links": links})
 }
 
 func orEmpty(items []any) []any {

@@ -20,7 +20,7 @@ func (r *request) reference(o object, collection bool, links ...object) error {
 	if collection {
 		kind = collectionType
 	}
-	return answerJSON(r.w, http.StatusOK, kind, o)
+	return r.answer(http.StatusOK, kind, o)
 }
 
 func (s *Simulator) getRoot(r *request) error {

@@ -273,6 +273,9 @@ func (s *Simulator) faulty(api http.Handler) http.Handler {
 			api.ServeHTTP(a, r)
 		}
 		s.record.add(Request{At: s.clock.Now(), Method: r.Method, Path: r.URL.RequestURI(), Status: a.status})
+		if s.options.Watch != nil {
+			s.options.Watch(Exchange{r.Method, r.URL.Path, a.status, a.header, a.body.Bytes()})
+		}
 		switch {
 		case f != nil && f.Cut:
 			panic(http.ErrAbortHandler)

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,14 @@ type Request struct {
 	Method string    `json:"method"`
 	Path   string    `json:"path"` // with its query
 	Status int       `json:"status"`
+}
+
+// Exchange is a request of the API with its answer.
+type Exchange struct {
+	Method, Path string
+	Status       int
+	Header       http.Header
+	Body         []byte
 }
 
 // record keeps the latest requests.
@@ -37,5 +46,5 @@ func (r *record) add(one Request) {
 func (s *Simulator) Requests() []Request {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
-	return slices.Clone(s.record.all)
+	return append([]Request{}, s.record.all...)
 }

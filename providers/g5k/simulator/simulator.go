@@ -44,6 +44,7 @@ type Options struct {
 	Start      time.Time      // of the clock; now by default
 	DeployTime time.Duration  // on the clock, of a deployment; 3 minutes by default
 	Run        Program        // what in-process nodes run, besides their own commands
+	Watch      func(Exchange) // is told each answer of the API before it is sent, when it is set
 	Dir        string         // for files; by default a folder that Close removes
 	Log        *slog.Logger   // nothing by default
 }

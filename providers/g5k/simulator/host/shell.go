@@ -135,10 +135,8 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 // knows, or a script.
 func (p *Process) run(ctx context.Context) int {
 	name := p.Args[0]
-	if strings.Contains(name, "/") {
-		if code, ok := p.program(ctx); ok {
-			return code
-		}
+	if code, ok := p.program(ctx, p.search(name)); ok {
+		return code
 	}
 	if do := commands()[path.Base(name)]; do != nil && !p.isFile(name) {
 		return do(ctx, p)
@@ -159,9 +157,31 @@ func (p *Process) isFile(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
+// search finds the file that a name means: by PATH, unless it is a path.
+func (p *Process) search(name string) string {
+	if strings.Contains(name, "/") {
+		return p.path(name)
+	}
+	for _, e := range p.Env {
+		dirs, ok := strings.CutPrefix(e, "PATH=")
+		if !ok {
+			continue
+		}
+		for _, dir := range strings.Split(dirs, ":") {
+			file := path.Join(dir, name)
+			if info, err := p.Host.files.Stat(file); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+				return file
+			}
+		}
+	}
+	return ""
+}
+
 // program runs a file: what its owner knows by its arguments, or a script.
-func (p *Process) program(ctx context.Context) (int, bool) {
-	file := p.path(p.Args[0])
+func (p *Process) program(ctx context.Context, file string) (int, bool) {
+	if file == "" {
+		return 0, false
+	}
 	info, err := p.Host.files.Stat(file)
 	if err != nil || info.IsDir() {
 		return 0, false
