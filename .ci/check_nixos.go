@@ -5,12 +5,13 @@
 // each artifact, from how many derivations it is built, and the time that the
 // evaluation took. It ends with status 1 when one does not evaluate.
 //
-// usage: go run .ci/check_nixos.go NXC NIXPKGS [EXAMPLE…]
+// usage: go run .ci/check_nixos.go [-flavours A,B] NXC NIXPKGS [EXAMPLE…]
 package main
 
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log"
 	"maps"
@@ -32,22 +33,27 @@ var needs = map[string]string{"database": "21.11"} // services.redis.servers
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("check-nixos: ")
-	if len(os.Args) < 3 {
-		log.Fatal("usage: go run .ci/check_nixos.go NXC NIXPKGS [EXAMPLE…]")
+	only := flag.String("flavours", "", "the flavours to evaluate, with commas; all by default")
+	flag.Parse()
+	if flag.NArg() < 2 {
+		log.Fatal("usage: go run .ci/check_nixos.go [-flavours A,B] NXC NIXPKGS [EXAMPLE…]")
 	}
-	nxc, err := filepath.Abs(os.Args[1])
+	nxc, err := filepath.Abs(flag.Arg(0))
 	if err != nil {
 		log.Fatal(err)
 	}
-	nixpkgs, err := filepath.Abs(os.Args[2])
+	nixpkgs, err := filepath.Abs(flag.Arg(1))
 	if err != nil {
 		log.Fatal(err)
 	}
-	examples := os.Args[3:]
+	examples := flag.Args()[2:]
 	if len(examples) == 0 {
 		examples = withComposition()
 	}
 	flavours := offered(nxc)
+	if *only != "" {
+		flavours = strings.Split(*only, ",")
+	}
 	fmt.Printf("%-14s %-18s %-26s %11s %8s  %s\n", "example", "flavour", "of", "derivations", "seconds", "derivation")
 	release := releaseOf(nixpkgs)
 	failed := false

@@ -17,17 +17,18 @@ import (
 // CompositionValue is an evaluated composition block. All of it is known: Nix
 // evaluates it when planning.
 type CompositionValue struct {
-	Source       string // absolute path of a file or folder that exists; "" when Flake says it
-	Flake        string // absolute path of a folder with a flake.nix, "" for none
-	Attribute    string // "" for the whole
-	Nixpkgs      string // as written: "embedded", a lock file with or without "#NODE", a path; "" when left out
-	NixpkgsRange hcl.Range
-	Roles        map[string]RoleSpec // nil when left out
-	Params       cty.Value           // an object
-	Setup        string              // absolute path of a setup.toml, "" for none
-	Variant      string              // of the setup; "" for what it selects itself
-	Modules      []string            // absolute paths that exist
-	Overlays     []string
+	Source        string // absolute path of a file or folder that exists; "" when Flake says it
+	Flake         string // absolute path of a folder with a flake.nix, "" for none
+	Attribute     string // "" for the whole
+	Nixpkgs       string // as written: "embedded", a lock file with or without "#NODE", a path; "" when left out
+	NixpkgsRange  hcl.Range
+	NixpkgsConfig cty.Value           // an object, empty when left out
+	Roles         map[string]RoleSpec // nil when left out
+	Params        cty.Value           // an object
+	Setup         string              // absolute path of a setup.toml, "" for none
+	Variant       string              // of the setup; "" for what it selects itself
+	Modules       []string            // absolute paths that exist
+	Overlays      []string
 
 	Packages       json.RawMessage // how packages are built otherwise; nil when left out
 	PackageSources []string        // absolute paths that exist, of their sources
@@ -50,6 +51,7 @@ func (e *Evaluator) Composition(c *Composition) (*CompositionValue, hcl.Diagnost
 	if c.Nixpkgs != nil {
 		v.NixpkgsRange = c.Nixpkgs.Expr.Range()
 	}
+	v.NixpkgsConfig = r.object(c.NixpkgsConfig, "{ allowUnfree = true }")
 	if source := r.text(c.Source); source != "" {
 		v.Source = r.path(source, c.Source.Expr.Range(), "The composition")
 	} else if c.Source != nil && !r.diags.HasErrors() {
@@ -64,7 +66,7 @@ func (e *Evaluator) Composition(c *Composition) (*CompositionValue, hcl.Diagnost
 	v.Variant = r.text(c.Variant)
 	v.Modules = r.paths(c.Modules, "The module")
 	v.Overlays = r.paths(c.Overlays, "The overlay")
-	v.Params = r.params(c.Params)
+	v.Params = r.object(c.Params, "{ page = \"hello\" }")
 	v.Packages, v.PackageSources = r.packages(c.Packages)
 	v.Roles = r.roles(c.Roles)
 	return v, append(diags, r.diags...)
@@ -189,14 +191,14 @@ func nearFile(full, written string) string {
 	return DidYouMean(written, candidates)
 }
 
-// params evaluates the parameters, which become JSON.
-func (r *compositionReader) params(attr *hcl.Attribute) cty.Value {
+// object evaluates an object, empty when left out.
+func (r *compositionReader) object(attr *hcl.Attribute, example string) cty.Value {
 	value := r.known(attr)
 	if value == cty.NilVal {
 		return cty.EmptyObjectVal
 	}
 	if !value.Type().IsObjectType() && !value.Type().IsMapType() {
-		r.add(errorAt(attr.Expr.Range(), "Wrong type", "\"params\" must be an object, such as { page = \"hello\" }; this is %s.", typeName(value)))
+		r.add(errorAt(attr.Expr.Range(), "Wrong type", "%q must be an object, such as %s; this is %s.", attr.Name, example, typeName(value)))
 		return cty.EmptyObjectVal
 	}
 	return value

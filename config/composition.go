@@ -17,7 +17,7 @@ func (d *decoder) composition(b *hcl.Block) {
 	}
 	schema := hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{
-			{Name: "source"}, {Name: "flake"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "roles"},
+			{Name: "source"}, {Name: "flake"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "nixpkgs_config"}, {Name: "roles"},
 			{Name: "params"}, {Name: "setup"}, {Name: "variant"},
 			{Name: "modules"}, {Name: "overlays"}, {Name: "update"}, {Name: "provider"}, {Name: "depends_on"},
 			{Name: "count"}, {Name: "for_each"},
@@ -27,20 +27,21 @@ func (d *decoder) composition(b *hcl.Block) {
 	content := d.content(b.Body, &schema)
 	attrs := content.Attributes
 	c := &Composition{
-		Name:      b.Labels[0],
-		Source:    attrs["source"],
-		Flake:     attrs["flake"],
-		Attribute: attrs["attribute"],
-		Nixpkgs:   attrs["nixpkgs"],
-		Roles:     attrs["roles"],
-		Params:    attrs["params"],
-		Setup:     attrs["setup"],
-		Variant:   attrs["variant"],
-		Modules:   attrs["modules"],
-		Overlays:  attrs["overlays"],
-		Update:    attrs["update"],
-		DependsOn: d.dependsOn(attrs["depends_on"]),
-		DeclRange: b.DefRange,
+		Name:          b.Labels[0],
+		Source:        attrs["source"],
+		Flake:         attrs["flake"],
+		Attribute:     attrs["attribute"],
+		Nixpkgs:       attrs["nixpkgs"],
+		NixpkgsConfig: attrs["nixpkgs_config"],
+		Roles:         attrs["roles"],
+		Params:        attrs["params"],
+		Setup:         attrs["setup"],
+		Variant:       attrs["variant"],
+		Modules:       attrs["modules"],
+		Overlays:      attrs["overlays"],
+		Update:        attrs["update"],
+		DependsOn:     d.dependsOn(attrs["depends_on"]),
+		DeclRange:     b.DefRange,
 	}
 	if c.Source == nil && c.Flake == nil {
 		d.add(errorAt(b.DefRange, "Missing required argument", "Composition %q needs source = \"./composition.nix\", or flake = \".\" for a NixOSCompose project.", c.Name))

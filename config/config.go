@@ -140,23 +140,24 @@ func (c *Config) Resource(a addr.Instance) *Resource { return c.resources[a.Bloc
 
 // Composition is a composition block: what is deployed, in one or more flavours.
 type Composition struct {
-	Name      string
-	Source    *hcl.Attribute // this or Flake is there, perhaps both; what is left out is nil
-	Flake     *hcl.Attribute // the folder of a NixOSCompose project
-	Attribute *hcl.Attribute // which composition of a source that holds several
-	Nixpkgs   *hcl.Attribute
-	Roles     *hcl.Attribute
-	Params    *hcl.Attribute
-	Setup     *hcl.Attribute // a setup.toml of NixOSCompose
-	Variant   *hcl.Attribute // of the setup
-	Modules   *hcl.Attribute
-	Overlays  *hcl.Attribute
-	Update    *hcl.Attribute  // what a change of their systems does to nodes
-	Packages  []*PackageBlock // in the order of the source
-	Provider  string          // configuration for the flavours of that provider, or ""
-	DependsOn []hcl.Traversal
-	Flavours  []*Flavour // in the order of the source
-	DeclRange hcl.Range
+	Name          string
+	Source        *hcl.Attribute // this or Flake is there, perhaps both; what is left out is nil
+	Flake         *hcl.Attribute // the folder of a NixOSCompose project
+	Attribute     *hcl.Attribute // which composition of a source that holds several
+	Nixpkgs       *hcl.Attribute
+	NixpkgsConfig *hcl.Attribute // of the collection of packages, such as allowUnfree
+	Roles         *hcl.Attribute
+	Params        *hcl.Attribute
+	Setup         *hcl.Attribute // a setup.toml of NixOSCompose
+	Variant       *hcl.Attribute // of the setup
+	Modules       *hcl.Attribute
+	Overlays      *hcl.Attribute
+	Update        *hcl.Attribute  // what a change of their systems does to nodes
+	Packages      []*PackageBlock // in the order of the source
+	Provider      string          // configuration for the flavours of that provider, or ""
+	DependsOn     []hcl.Traversal
+	Flavours      []*Flavour // in the order of the source
+	DeclRange     hcl.Range
 }
 
 // Flavour is a flavour block: with its composition it makes a deployment.

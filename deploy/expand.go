@@ -162,6 +162,10 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 	if err != nil {
 		return nil, fail("Params cannot be passed to Nix", err)
 	}
+	nixpkgsConfig, err := jsonOf(d.composed.NixpkgsConfig)
+	if err != nil {
+		return nil, fail("The configuration of nixpkgs cannot be passed to Nix", err)
+	}
 	var nodes json.RawMessage
 	if offer.Nodes {
 		if nodes, err = nodesOf(d.composed.Roles); err != nil {
@@ -173,9 +177,9 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 		Setup: d.composed.Setup, Variant: d.composed.Variant,
 		Flavour: nix.Flavour{Name: d.Flavour, Sources: offer.Sources},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
-		Packages: d.composed.Packages,
-		Allow:    append([]string{p.dir()}, d.composed.PackageSources...),
-		Nodes:    nodes,
+		Packages: d.composed.Packages, NixpkgsConfig: nixpkgsConfig,
+		Allow: append([]string{p.dir()}, d.composed.PackageSources...),
+		Nodes: nodes,
 	}, func(e nix.Event) { p.o.Events.Nix(d.Name, e) })
 	if err != nil {
 		return nil, fail(fmt.Sprintf("Composition %s does not evaluate for flavour %s", d.Name.Composition, d.Name.Flavour), err)

@@ -20,19 +20,30 @@ type FetchError struct {
 }
 
 func (e *FetchError) Error() string {
+	from := strings.TrimPrefix(strings.TrimPrefix(e.Nixpkgs.URL, "git+"), "path:")
+	if strings.HasPrefix(e.Nixpkgs.URL, "path:") {
+		return fmt.Sprintf("%s is not what the lock file pins: %s\nPin what it is now with `nxc lock` or `nix flake update`, or bring the folder back to what it was.",
+			from, e.Reason)
+	}
 	return fmt.Sprintf("%s is not in the Nix store and could not be fetched from %s: %s\nConnect this machine to the network once, or use nixpkgs = \"embedded\".",
-		e.Nixpkgs, strings.TrimPrefix(e.Nixpkgs.URL, "git+"), e.Reason)
+		e.Nixpkgs, from, e.Reason)
 }
 
-// fetchExpression fetches what a lock file pins. Both fetchers exist in every
-// Nix since 2.8, and look into the store before they go to the network.
+// fetchExpression fetches what a lock file pins, and verifies its hash. These
+// fetchers exist in every Nix since 2.8, and look into the store before they go
+// to the network. A commit names the content of its repository; a hash beside it
+// is verified all the same.
 const fetchExpression = `{ url, hash, rev }:
 let
   git = builtins.match "git\\+(.*)" url;
+  local = builtins.match "path:(.*)" url;
+  verified = path: if hash == "" then path else builtins.path { name = "source"; inherit path; sha256 = hash; };
 in
 "${
   if git != null then
-    builtins.fetchGit { url = builtins.head git; inherit rev; allRefs = true; }
+    verified (builtins.fetchGit { url = builtins.head git; inherit rev; allRefs = true; }).outPath
+  else if local != null then
+    verified (/. + builtins.head local)
   else
     builtins.fetchTarball { inherit url; sha256 = hash; }
 }"`

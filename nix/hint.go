@@ -24,6 +24,7 @@ var rewordings = []struct {
 	{regexp.MustCompile(`^access to (?:absolute )?path '([^']*)' is forbidden.*$`), "$1 must not be read"},
 	{regexp.MustCompile(`^cannot build '/nix/store/[0-9a-z]{32}-([^']*)\.drv[^']*' during evaluation because .*$`), "$1 would have to be built before the composition can be evaluated"},
 	{abortPattern, "$1"},
+	{regexp.MustCompile(`(?s)^(Package .*, refusing to evaluate\.)\n.*$`), "$1"},
 	{regexp.MustCompile(`^anonymous (?:function|lambda)(?: at [^ ]*)? called `), "the function is called "},
 }
 
@@ -66,6 +67,15 @@ var advices = []advice{
 	}},
 	{regexp.MustCompile(`unable to download '([^']*)'`), func(_ *evaluator, g []string) string {
 		return fmt.Sprintf("Check that this machine reaches %s, or keep a copy in the project's folder.", g[1])
+	}},
+	{regexp.MustCompile(`Package .*is marked as broken, refusing`), func(*evaluator, []string) string {
+		return "nixpkgs_config = { allowBroken = true } in the composition block permits it."
+	}},
+	{regexp.MustCompile(`Package .*has an unfree license.*refusing`), func(*evaluator, []string) string {
+		return "nixpkgs_config = { allowUnfree = true } in the composition block permits it."
+	}},
+	{regexp.MustCompile(`Package .([^'’" ]*).*is marked as insecure, refusing`), func(_ *evaluator, g []string) string {
+		return fmt.Sprintf("nixpkgs_config = { permittedInsecurePackages = [%q] } in the composition block permits it.", g[1])
 	}},
 	{regexp.MustCompile(`[Tt]he option .([^'"´]*)['"´] does not exist`), func(_ *evaluator, g []string) string {
 		return "Check its spelling, and that the module which declares it is imported."

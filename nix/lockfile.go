@@ -127,8 +127,12 @@ func (s lockedSource) nixpkgs(dir string) (Nixpkgs, error) {
 		if !filepath.IsAbs(p.Path) {
 			p.Path = filepath.Join(dir, p.Path)
 		}
-		// Nobody checks that the folder still is what was locked.
-		return nixpkgsFromFolder(p.Path)
+		found, err := nixpkgsFromFolder(p.Path)
+		if err != nil || s.NarHash == "" {
+			return found, err
+		}
+		// A copy in the Nix store is what was locked, or there is none.
+		return Nixpkgs{Hash: s.NarHash, URL: "path:" + found.Path}, nil
 	case "":
 		return p, errors.New("it is not locked")
 	default:

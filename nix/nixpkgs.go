@@ -17,8 +17,8 @@ type Nixpkgs struct {
 	Hash     string // the content's hash (SRI, of the NAR), if it is pinned
 
 	// URL says where a pinned nixpkgs that has no Path is fetched from: a
-	// tarball, or with the prefix "git+" a repository. Evaluate fetches it into
-	// the Nix store.
+	// tarball, with the prefix "git+" a repository, or with "path:" a folder.
+	// Evaluate fetches it into the Nix store.
 	URL string
 
 	// Warning says why this choice is a poor one, for Evaluation.Warnings.

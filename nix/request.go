@@ -29,6 +29,11 @@ type Request struct {
 	Setup, Variant string
 
 	Nixpkgs Nixpkgs
+
+	// NixpkgsConfig is a JSON object: how the collection of packages is
+	// configured, such as {"allowUnfree": true}; nil for nothing.
+	NixpkgsConfig json.RawMessage
+
 	System  string // Nix's name of the target; the default is HostSystem
 	Flavour Flavour
 	Params  json.RawMessage // a JSON object that the composition receives
@@ -79,6 +84,12 @@ func (r Request) prepare() (Request, error) {
 	}
 	if !json.Valid(r.Packages) {
 		return r, errors.New("the composition's packages are not JSON")
+	}
+	if len(r.NixpkgsConfig) == 0 {
+		r.NixpkgsConfig = json.RawMessage("{}")
+	}
+	if !json.Valid(r.NixpkgsConfig) {
+		return r, errors.New("the configuration of nixpkgs is not JSON")
 	}
 	if _, has := r.Flavour.Sources["default.nix"]; !has && len(r.Flavour.Sources) > 0 {
 		return r, fmt.Errorf("flavour %s: its sources lack default.nix", r.Flavour.Name)
@@ -132,6 +143,7 @@ func (r Request) userFolders() []string {
 	if root := workTree(r.home()); root != "" {
 		paths = append(paths, root)
 	}
+	paths = append(paths, r.flakeInputs()...)
 	paths = append(paths, r.Allow...)
 	for _, path := range slices.Clone(paths) {
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
@@ -190,6 +202,7 @@ type nixpkgsDocument struct {
 	Standin  string          `json:"standin,omitempty"`
 	Emulator json.RawMessage `json:"emulator,omitempty"`
 	Path     string          `json:"path,omitempty"`
+	Config   json.RawMessage `json:"config,omitempty"`
 }
 
 type flavourDocument struct {
@@ -207,7 +220,7 @@ func (r Request) document(standin string, emulator json.RawMessage, flavour stri
 		Flake:       r.Flake,
 		Setup:       r.Setup,
 		Variant:     r.Variant,
-		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path},
+		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path, Config: r.NixpkgsConfig},
 		System:      r.System,
 		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},
 		Params:      r.Params,

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,30 @@ func (r Request) setupFiles() []string {
 	paths := append([]string{file}, localSources(content, filepath.Dir(file))...)
 	slices.Sort(paths)
 	return slices.Compact(paths)
+}
+
+// flakeInputs lists the folders of this machine that a flake's lock file names.
+// What is wrong in it is said by those who use it.
+func (r Request) flakeInputs() []string {
+	if r.Flake == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(r.Flake, "flake.lock"))
+	if err != nil {
+		return nil
+	}
+	var lock lockFile
+	if json.Unmarshal(text, &lock) != nil {
+		return nil
+	}
+	var paths []string
+	for _, node := range lock.Nodes {
+		if node.Locked.Type == "path" && filepath.IsAbs(node.Locked.Path) {
+			paths = append(paths, node.Locked.Path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // localSources finds src = "FOLDER" at any depth of a setup.toml. Relative

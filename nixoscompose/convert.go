@@ -164,7 +164,7 @@ func (c *converter) remarks() {
 		c.note("%s could distribute the roles; say which with -roles FILE. None was taken.", strings.Join(c.Candidates, " and "))
 	}
 	if c.Setup != nil && c.Setup.NixFlags != "" {
-		c.note("%s has options.nix-flags = %q, which nxc does not use: what must be known to evaluate stands in files, so that others can repeat it.", c.Setup.File, c.Setup.NixFlags)
+		c.note("%s has options.nix-flags = %q, which nxc does not use: what must be known to evaluate stands in files, so that others can repeat it. Where it permitted unfree or broken packages, say nixpkgs_config = { allowUnfree = true }.", c.Setup.File, c.Setup.NixFlags)
 	}
 }
 

@@ -17,8 +17,11 @@ let
   arguments = {
     inherit system setup;
     inherit (setup) params;
-    inherit (nixpkgs) pkgs lib modulesPath;
-    helpers = import ./helpers.nix;
+    inherit (nixpkgs) pkgs lib;
+    # As NixOSCompose has it, this is the folder above that of NixOS's modules,
+    # which a role gets by the same name: compositions read tests/ssh-keys.nix.
+    modulesPath = builtins.dirOf nixpkgs.modulesPath;
+    helpers = import ./helpers.nix // { inherit (nixpkgs.pkgs) callPackage; };
     flavour = { inherit (flavour) name; };
     nur = if nur != null then nur else nixpkgs.pkgs.nur or { repos = { }; };
   };

@@ -24,7 +24,7 @@ let
     params = asked.params or { };
     packages = asked.packages or { };
   };
-  chosen = if project.otherNixpkgs == null then asked.nixpkgs else { embedded = false; inherit (project.otherNixpkgs) path; };
+  chosen = if project.otherNixpkgs == null then asked.nixpkgs else { embedded = false; inherit (project.otherNixpkgs) path; config = asked.nixpkgs.config or { }; };
   nixpkgs = collection chosen (
     (if project.nur ? overlay then [ project.nur.overlay ] else [ ])
     ++ project.overlays ++ map load asked.overlays or [ ] ++ setup.overlays

@@ -38,7 +38,9 @@ let
     else if source.type == "sourcehut" then tarball "https://${host "git.sr.ht"}/${source.owner}/${source.repo}/archive/${source.rev}.tar.gz"
     else if source.type == "tarball" then tarball source.url
     else if source.type == "git" then "${git}"
-    else if source.type == "path" then (if builtins.substring 0 1 source.path == "/" then source.path else folder + "/" + source.path)
+    else if source.type == "path" then
+      let path = /. + (if builtins.substring 0 1 source.path == "/" then source.path else folder + "/" + source.path);
+      in if source ? narHash then "${builtins.path { name = "source"; inherit path; sha256 = source.narHash; }}" else toString path
     else throw "nxc cannot fetch an input of type `${source.type}'";
 
   # An input's value: what its own flake.nix gives, called with its own inputs.

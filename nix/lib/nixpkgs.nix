@@ -2,11 +2,12 @@
 # { lib, pkgs, evalConfig, modulesPath, label }.
 { nixpkgs, system, overlays, load }:
 let
+  given = nixpkgs.config or { };
   embedded =
     let
       index = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile nixpkgs.standin))
         // { emulator = nixpkgs.emulator or null; };
-      standin = import ./standin { inherit index system overlays; };
+      standin = import ./standin { inherit index system overlays; config = given; };
     in
     {
       inherit (standin) lib pkgs modulesPath;
@@ -22,7 +23,7 @@ let
     let
       path = nixpkgs.path;
       # Everything that nixpkgs takes from its surroundings is given here.
-      pkgs = load path { inherit system overlays; config = { }; };
+      pkgs = load path { inherit system overlays; config = given; };
       lib = pkgs.lib;
       evaluate = load "${path}/nixos/lib/eval-config.nix";
       arguments = builtins.functionArgs evaluate;
@@ -39,13 +40,15 @@ let
         modules = modules ++ [
           ({ config, ... }:
             let
-              configured = config.nixpkgs.config != { };
+              configured = config.nixpkgs.config != given;
               own = configured || config.nixpkgs.overlays != [ ];
             in
             {
               _module.args.pkgs = lib.mkIf (!own) (lib.mkForce pkgs);
               nixpkgs.pkgs = lib.mkIf (own && !configured) pkgs;
               nixpkgs.overlays = lib.mkIf configured (lib.mkBefore overlays);
+              # A role with a configuration of its own has this one, too.
+              nixpkgs.config = lib.mkIf (given != { }) given;
             })
           # The release that the nixpkgs is, so that users need not say it.
           { system.stateVersion = lib.mkDefault (lib.trivial.release or version); }

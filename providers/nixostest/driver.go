@@ -20,6 +20,7 @@ import (
 type Driver struct {
 	Driver   string   `nxc:"driver,required,replace" doc:"The driver's package."`
 	Machines []Member `nxc:"machine,block,replace" doc:"Machines that are started, and reached by ssh. Without any, the driver waits for who attaches."`
+	Features []string `nxc:"features" doc:"What the machine that runs it must have, such as kvm."`
 	ID       string   `nxc:"id,computed" doc:"The holder's name, on its command line."`
 	Running  bool     `nxc:"running,computed" doc:"Whether the driver runs."`
 }
@@ -57,6 +58,9 @@ func (drivers) Plan(_ context.Context, _ sdk.Operation, _ *Driver, p *sdk.Planne
 }
 
 func (d drivers) Create(ctx context.Context, op sdk.Operation, want *Driver) error {
+	if err := checkFeatures(want.Features); err != nil {
+		return err
+	}
 	object := *want
 	object.ID, object.Running = idOf(op), true
 	dir := d.folderOf(kindDriver, object.ID)

@@ -1,11 +1,13 @@
 package nixostest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"slices"
 
+	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
@@ -28,4 +30,20 @@ func checkFeatures(features []string) error {
 			"/dev/kvm is there, but the processor has neither vmx nor svm. "+remedy)
 	}
 	return nil
+}
+
+// warnFeatures says the same in a plan, of which everything but the run itself
+// is possible here: to look at it, and to build.
+func warnFeatures(features []string) error {
+	err := checkFeatures(features)
+	var found plugins.Diagnostics
+	if !errors.As(err, &found) {
+		return err
+	}
+	var warnings plugins.Diagnostics
+	for _, d := range found {
+		d.Severity = plugins.Warning
+		warnings = append(warnings, d)
+	}
+	return warnings
 }

@@ -69,15 +69,13 @@ func (h *host) expandTest(ctx context.Context, r sdk.ExpandRequest[TestConfig], 
 		}
 	}
 	result := r.Artifacts["test"]
-	if !isValid(ctx, result) {
-		if err := checkFeatures(x.Features); err != nil {
-			return err
-		}
-	}
 	sdk.Add(out, "nixos-test_run", keyTest, Run{
-		Derivation: x.Derivation, Result: result, Timeout: r.Flavour.Timeout, Local: x.Local,
+		Derivation: x.Derivation, Result: result, Timeout: r.Flavour.Timeout, Local: x.Local, Features: x.Features,
 	})
-	return nil
+	if isValid(ctx, result) {
+		return nil
+	}
+	return warnFeatures(x.Features)
 }
 
 // SessionConfig is the body of a flavour block of nixos-test-driver or
@@ -94,15 +92,12 @@ func (h *host) expandDriver(_ context.Context, r sdk.ExpandRequest[SessionConfig
 	if err != nil {
 		return err
 	}
-	if err := checkFeatures(x.Features); err != nil {
-		return err
-	}
-	sdk.Add(out, "nixos-test_driver", keyDriver, Driver{Driver: r.Artifacts["driver"]})
+	sdk.Add(out, "nixos-test_driver", keyDriver, Driver{Driver: r.Artifacts["driver"], Features: x.Features})
 	out.Node(plugins.ExpandedNode{
 		Name:     keyDriver,
 		Resource: plugins.ResourceKey{Type: "nixos-test_driver", Key: keyDriver},
 	})
-	return nil
+	return warnFeatures(x.Features)
 }
 
 // expandSSH lays a composition out as a driver whose machines are nodes.
@@ -111,11 +106,8 @@ func (h *host) expandSSH(_ context.Context, r sdk.ExpandRequest[SessionConfig], 
 	if err != nil {
 		return err
 	}
-	if err := checkFeatures(x.Features); err != nil {
-		return err
-	}
 	names := slices.Sorted(maps.Keys(x.Nodes))
-	driver := Driver{Driver: r.Artifacts["driver"]}
+	driver := Driver{Driver: r.Artifacts["driver"], Features: x.Features}
 	for _, n := range nodes {
 		// As NixOS's tests number them.
 		index := slices.Index(names, n.Name)
@@ -132,5 +124,5 @@ func (h *host) expandSSH(_ context.Context, r sdk.ExpandRequest[SessionConfig], 
 	for i, n := range nodes {
 		added.Ref(fmt.Sprintf("machine[%d].id", i), "nixos-test_machine", n.Name, "id")
 	}
-	return nil
+	return warnFeatures(x.Features)
 }

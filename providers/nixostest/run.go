@@ -14,13 +14,14 @@ import (
 
 // Run is one run of a test.
 type Run struct {
-	Derivation string `nxc:"derivation,required,replace" doc:"The test's derivation."`
-	Result     string `nxc:"result,required,replace" doc:"The store path that holds what the test left, once it has passed."`
-	Timeout    string `nxc:"timeout" doc:"How long the test may take."`
-	Local      bool   `nxc:"local" doc:"Whether no binary cache is asked for the result."`
-	Verdict    string `nxc:"verdict,computed" doc:"What is known of the test: \"passed\"."`
-	Log        string `nxc:"log,computed" doc:"File with what the run said, below the folder that nxc keeps for the provider outside the project."`
-	ID         string `nxc:"id,computed" doc:"Another one for each run."`
+	Derivation string   `nxc:"derivation,required,replace" doc:"The test's derivation."`
+	Result     string   `nxc:"result,required,replace" doc:"The store path that holds what the test left, once it has passed."`
+	Timeout    string   `nxc:"timeout" doc:"How long the test may take."`
+	Local      bool     `nxc:"local" doc:"Whether no binary cache is asked for the result."`
+	Features   []string `nxc:"features" doc:"What the machine that runs it must have, such as kvm."`
+	Verdict    string   `nxc:"verdict,computed" doc:"What is known of the test: \"passed\"."`
+	Log        string   `nxc:"log,computed" doc:"File with what the run said, below the folder that nxc keeps for the provider outside the project."`
+	ID         string   `nxc:"id,computed" doc:"Another one for each run."`
 }
 
 const (
@@ -67,6 +68,11 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
 		defer cancel()
+	}
+	if !isValid(ctx, want.Result) {
+		if err := checkFeatures(want.Features); err != nil {
+			return err
+		}
 	}
 	id := idOf(op)
 	dir := r.folderOf(kindRun, id)

@@ -2,6 +2,12 @@
 # store, the network and the node's context; the system brings ssh, by which
 # nxc reaches the node, and a shell on the serial console.
 { config, lib, options, pkgs, ... }:
+let
+  none = pkgs.runCommand "no-initrd" { } ''
+    mkdir -p "$out/bin"
+    touch "$out/initrd" "$out/bin/append-initrd-secrets"
+  '';
+in
 {
   config = lib.mkMerge [
     {
@@ -9,8 +15,13 @@
         "nxc.sharedDirs is not honoured on machines: ${lib.concatStringsSep ", " (builtins.attrNames config.nxc.sharedDirs)} is each machine's own; the flavour docker shares it";
 
       boot.loader.grub.enable = lib.mkDefault false;
-      # The first stage is nxc's own (see stage1.nix).
+      # The first stage is nxc's own (see stage1.nix). Some releases that can do
+      # without theirs still link to it.
       boot.initrd = lib.optionalAttrs (options.boot.initrd ? enable) { enable = lib.mkDefault false; };
+      system.build = lib.optionalAttrs (options.boot.initrd ? enable && !(pkgs ? standin)) (lib.mkIf (!config.boot.initrd.enable) {
+        initialRamdisk = lib.mkDefault none;
+        initialRamdiskSecretAppender = lib.mkDefault none;
+      });
       fileSystems."/" = lib.mkDefault { device = "none"; fsType = "tmpfs"; options = [ "mode=755" ]; };
 
       # Name, address and resolver come with the network, before the system starts.
