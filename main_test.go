@@ -2,13 +2,14 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden parts of testdata/sc
 // TestMain lets the test binary be nxc, and a third party's plugin, when a
 // script or a test calls them.
 func TestMain(m *testing.M) {
-	// A script that waits for the engine keeps its place among those that run.
+	// Scripts wait for systems to boot more than they compute.
 	_ = flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+1))
 	testscript.Main(m, map[string]func(){
 		"nxc":               func() { os.Exit(watched()) },
@@ -41,17 +42,21 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// oneEngine is held by one script at a time of those that deploy to the engine:
-// plans made in the same moment choose the same subnet.
-var oneEngine sync.Mutex
+// scriptsBegun counts the scripts that were set up.
+var scriptsBegun atomic.Int64
+
+// ownSubnets are a script's own sixteen subnets for its deployments: plans that
+// are made in the same moment see the same ones free, and must not choose the
+// same. Where they begin is the process's, because others may test here too.
+func ownSubnets() string {
+	const pools = 512 // in 10.160.0.0/11
+	n := (int64(os.Getpid()) + scriptsBegun.Add(1)) % pools
+	return fmt.Sprintf("10.%d.%d.0/20", 160+n/16, n%16*16)
+}
 
 // setup gives every script a home of its own. The stand-in's files and Nix's
 // evaluations are shared with the user's cache, which they are made for.
 func setup(e *testscript.Env) error {
-	if strings.HasPrefix(filepath.Base(e.WorkDir), "script-docker_") {
-		oneEngine.Lock()
-		e.Defer(oneEngine.Unlock)
-	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = filepath.Join(os.TempDir(), "nxc-test-cache")
@@ -59,6 +64,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("XDG_CACHE_HOME", cache)
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
+	e.Setenv("NXC_DOCKER_SUBNETS", ownSubnets())
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("USER", "tester")
 	e.Setenv("TMPDIR", os.TempDir()) // Nix's build users cannot enter a script's own
@@ -107,6 +113,12 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "docker":
 		return exec.Command("docker", "info").Run() == nil, nil
+	case "compose2": // Compose as a plugin of the docker command
+		return exec.Command("docker", "compose", "version").Run() == nil, nil
+	case "fifty": // a kernel that lets so many containers with systemd boot
+		limit, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+		allowed, _ := strconv.Atoi(strings.TrimSpace(string(limit)))
+		return err != nil || allowed >= 1024, nil
 	case "netem": // a kernel that can delay packets, and the right to ask it
 		return exec.Command("unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms").Run() == nil, nil
 	case "root":

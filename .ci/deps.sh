@@ -1,10 +1,12 @@
 #!/bin/sh
 # Brings what building, testing and the demo need, from the distribution's own
-# packages: Go, Nix, a Docker engine that answers, QEMU, Python, a static busybox.
+# packages: Go, Nix, a Docker engine that answers, QEMU, Python, a static busybox,
+# and what only tests run, such as stock Compose and Podman.
 #
 # On Debian and Ubuntu, as root or through sudo, it installs what is missing;
 # on any other system it says exactly what to install and stops. It changes
-# nothing else on the host, and does nothing when everything is there.
+# nothing else on the host but one limit of the kernel, which tests of many nodes
+# need, and does nothing when everything is there.
 #
 # "deps.sh demo" does without an engine that cannot be had, as the demo does.
 #
@@ -212,6 +214,41 @@ ensure_qemu() {
 
 ensure_python() { have python3 || { may_install && install_packages python3; }; }
 
+# ---- what only tests run: stock Compose, Podman's engine, ssh, certificates, cables
+
+# Without one of these its tests are skipped, so a release that lacks it, or a
+# failure, is not ours to report.
+ensure_for_tests() {
+	may_install || return 0
+	packages=
+	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
+		ip:iproute2 tc:iproute2 curl:curl setpriv:util-linux; do
+		have "${one%%:*}" || packages="$packages ${one#*:}"
+	done
+	for one in netavark aardvark-dns; do # Podman's, kept out of PATH
+		[ -x "/usr/lib/podman/$one" ] || have "$one" || packages="$packages $one"
+	done
+	[ -n "$packages" ] || return 0
+	update_lists || return 0
+	there=
+	for package in $packages; do
+		[ -z "$(candidate "$package")" ] || there="$there $package"
+	done
+	# Words apart, on purpose.
+	# shellcheck disable=SC2086
+	[ -z "$there" ] || install_packages $there || say "tests that need one of$there are skipped"
+}
+
+# A systemd in a container takes six instances of inotify, and kernels allow a
+# user 128: fifty nodes beside the other tests need more. It is as before after
+# the next boot.
+raise_limits() {
+	limit=/proc/sys/fs/inotify/max_user_instances
+	[ -w "$limit" ] && [ "$(cat "$limit")" -lt 1024 ] || return 0
+	say "allowing more instances of inotify until the next boot (fs.inotify.max_user_instances=1024)"
+	echo 1024 >"$limit" || return 0
+}
+
 # ---- all of it
 
 missing=
@@ -236,7 +273,9 @@ else
 fi
 if [ "$(uname -s)" = Linux ] && debian_like; then
 	need busybox "a static one, in PATH" ensure_busybox
+	[ "${1:-}" = demo ] || ensure_for_tests
 fi
+[ "${1:-}" = demo ] || raise_limits
 
 if [ -n "$missing" ]; then
 	say "these are missing; please install them:$missing"

@@ -21,7 +21,8 @@ var passed = []string{
 
 // environment returns what of environ the plugin gets.
 func (o *Options) environment(environ []string) []string {
-	patterns := slices.Concat(passed, o.Env, []string{strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_")) + "_*"})
+	name := strings.ToUpper(strings.ReplaceAll(o.Name, "-", "_"))
+	patterns := slices.Concat(passed, o.Env, []string{name + "_*", "NXC_" + name + "_*"})
 	var env []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")

@@ -245,6 +245,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///x")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "not for everybody")
 	t.Setenv("EXTRA_ONE", "named")
+	t.Setenv("NXC_TEST_SETTING", "its own")
 	o := options("plugin")
 	o.Env = []string{"EXTRA_*"}
 	l, d := configure(t, launch(t, o), "environment")
@@ -261,7 +262,7 @@ func TestEnvironment(t *testing.T) {
 		return false
 	}
 	for name, want := range map[string]bool{
-		"PATH": true, "TEST_TOKEN": true, "DOCKER_HOST": true, "EXTRA_ONE": true,
+		"PATH": true, "TEST_TOKEN": true, "DOCKER_HOST": true, "EXTRA_ONE": true, "NXC_TEST_SETTING": true,
 		"AWS_SECRET_ACCESS_KEY": false, "NXC_HOST_PIPE": false,
 	} {
 		if has(name) != want {

@@ -24,6 +24,8 @@ type Config struct {
 	CA   string `nxc:"ca,optional" doc:"File with the certificate of the authority that signed the engine's certificate, for tcp://."`
 	Cert string `nxc:"cert,optional" doc:"File with the client's certificate, for tcp://."`
 	Key  string `nxc:"key,optional" doc:"File with the client's key, for tcp://."`
+
+	Subnets []string `nxc:"subnets,optional" doc:"Where deployments get their subnets, as prefixes of IPv4 such as 10.200.0.0/16. By default those in NXC_DOCKER_SUBNETS, separated by commas, else private ones from 10.89.0.0/16 on."`
 }
 
 // endpoint is where an engine listens, and how we know.

@@ -37,6 +37,7 @@ type engine struct {
 	cgroup   cgroups
 	project  string             // the configuration's folder
 	seed     string             // what spreads deployments over the first pool, see startOf
+	pools    []netip.Prefix     // whence subnets come, see choosePools
 	hook     client.RequestHook // sees every request; for tests
 	taken    []netip.Prefix     // subnets in use when we looked
 
@@ -53,6 +54,9 @@ func (e *engine) configure(ctx context.Context, c Config, folders plugins.Folder
 		return plugins.Location{}, err
 	}
 	e.endpoint, e.project, e.seed = ep, folders.Project, folders.Project
+	if e.pools, err = choosePools(c, os.Getenv); err != nil {
+		return plugins.Location{}, err
+	}
 	if err := e.connect(ctx); err != nil {
 		return plugins.Location{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -142,7 +143,7 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 			Resource: plugins.ResourceKey{Type: "docker_container", Key: n.Name}, Address: "address",
 		})
 	}
-	return layout.file(out)
+	return errors.Join(layout.file(out), e.crowded(len(nodes)))
 }
 
 // systemsOf are the systems of all nodes, each once.
@@ -246,7 +247,7 @@ func (e *engine) subnet(r sdk.ExpandRequest[FlavourConfig], deployment string, n
 	}
 	p, err := e.subnetFor(deployment, nodes)
 	if err != nil {
-		return p, sdk.AttributeError("subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses.", err))
+		return p, sdk.AttributeError("subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses, or the provider's subnets.", err))
 	}
 	return p, nil
 }

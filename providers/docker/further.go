@@ -148,7 +148,7 @@ func (e *engine) furtherSubnet(key, path string, f FurtherNetwork, prior Network
 		}
 	case err != nil:
 		if p, err = e.subnetFor(key, nodes); err != nil {
-			err = sdk.AttributeError(path+".subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses.", err))
+			err = sdk.AttributeError(path+".subnet", "No subnet is free", fmt.Sprintf("%s. Set subnet to addresses that nothing else uses, or the provider's subnets.", err))
 		}
 	}
 	if err == nil {

@@ -2,7 +2,9 @@ package docker
 
 import (
 	"bufio"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +67,53 @@ eth0	000200C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
 	want := prefixes("172.17.0.0/16", "192.0.2.0/24")
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestChoosePools(t *testing.T) {
+	for name, test := range map[string]struct {
+		config []string
+		env    string
+		want   string
+	}{
+		"usual":         {nil, "", "10.89.0.0/16"},
+		"environment":   {nil, "10.200.0.0/20, 10.3.0.0/24", "10.200.0.0/20 10.3.0.0/24"},
+		"configuration": {[]string{"192.168.9.0/24"}, "10.200.0.0/20", "192.168.9.0/24"},
+		"not a prefix":  {nil, "10.200.0.1", `No subnets can be taken from "10.200.0.1": NXC_DOCKER_SUBNETS holds prefixes of IPv4 in CIDR notation, such as 10.200.0.0/16, of at least eight addresses.`},
+		"an address":    {[]string{"10.200.0.1/16"}, "", `No subnets can be taken from "10.200.0.1/16": the provider block's subnets holds prefixes of IPv4 in CIDR notation, such as 10.200.0.0/16, of at least eight addresses.`},
+		"too small":     {[]string{"10.200.0.0/30"}, "", `No subnets can be taken from "10.200.0.0/30": the provider block's subnets holds prefixes of IPv4 in CIDR notation, such as 10.200.0.0/16, of at least eight addresses.`},
+		"IPv6":          {[]string{"fd00::/48"}, "", `No subnets can be taken from "fd00::/48": the provider block's subnets holds prefixes of IPv4 in CIDR notation, such as 10.200.0.0/16, of at least eight addresses.`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pools, err := choosePools(Config{Subnets: test.config}, func(string) string { return test.env })
+			got := fmt.Sprint(err)
+			if err == nil {
+				if name == "usual" {
+					pools = pools[:1]
+				}
+				got = strings.Trim(fmt.Sprint(pools), "[]")
+			}
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// A deployment takes the subnet that is drawn for it, or the first free one, out
+// of the pools alone.
+func TestSubnetsOfPools(t *testing.T) {
+	e := &engine{seed: "/project", pools: prefixes("10.200.0.0/23", "10.3.0.0/24")}
+	seen := map[netip.Prefix]bool{}
+	for _, deployment := range []string{"a", "b", "c"} {
+		p, err := e.subnetFor(deployment, 2)
+		if err != nil || seen[p] || !slices.ContainsFunc(e.pools, p.Overlaps) {
+			t.Errorf("%s: %s, %v", deployment, p, err)
+		}
+		seen[p] = true
+	}
+	if p, err := e.subnetFor("d", 2); err == nil {
+		t.Errorf("d: %s, and there is none left", p)
 	}
 }
 

@@ -202,7 +202,11 @@ func (c containers) withLog(ctx context.Context, have *Container, err error) err
 	if !errors.As(err, &d) || len(d) == 0 {
 		return fmt.Errorf("%w\nthe last lines of its log:\n%s", err, strings.Join(lines, "\n"))
 	}
-	detail := strings.TrimSpace(d[0].Detail + "\nThe last lines of its log:\n" + strings.Join(lines, "\n"))
+	detail := d[0].Detail
+	if noWatcherLeft(lines) {
+		detail += " All of the user's instances of inotify are taken. " + raiseWatchers(0)
+	}
+	detail = strings.TrimSpace(detail + "\nThe last lines of its log:\n" + strings.Join(lines, "\n"))
 	return sdk.Error(d[0].Summary, detail)
 }
 

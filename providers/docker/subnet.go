@@ -12,10 +12,46 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
-// pools are the addresses from which subnets are taken, in order.
-func pools() []netip.Prefix {
+// subnetsVariable names pools for all projects of a user or a machine.
+const subnetsVariable = "NXC_DOCKER_SUBNETS"
+
+// choosePools are the addresses from which subnets are taken, in order: the
+// configuration's, the environment's, or the usual ones.
+func choosePools(c Config, getenv func(string) string) ([]netip.Prefix, error) {
+	texts, source := c.Subnets, "the provider block's subnets"
+	if len(texts) == 0 {
+		source = subnetsVariable
+		texts = strings.FieldsFunc(getenv(source), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	if len(texts) == 0 {
+		return usualPools(), nil
+	}
+	var pools []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() > 29 {
+			return nil, sdk.AttributeError("subnets", fmt.Sprintf("No subnets can be taken from %q", text),
+				fmt.Sprintf("%s holds prefixes of IPv4 in CIDR notation, such as 10.200.0.0/16, of at least eight addresses.", source))
+		}
+		pools = append(pools, p)
+	}
+	return pools, nil
+}
+
+// sources are the chosen pools; an engine that was never configured has none.
+func (e *engine) sources() []netip.Prefix {
+	if len(e.pools) == 0 {
+		return usualPools()
+	}
+	return e.pools
+}
+
+// usualPools are private addresses that seldom mean anything to anybody.
+func usualPools() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("10.89.0.0/16"),
 		netip.MustParsePrefix("10.90.0.0/15"),
@@ -44,7 +80,7 @@ func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
 	}
 	p, ok := e.startOf(deployment, width)
 	if !ok || slices.ContainsFunc(taken, p.Overlaps) {
-		p, ok = firstFree(pools(), taken, width)
+		p, ok = firstFree(e.sources(), taken, width)
 	}
 	if !ok {
 		return netip.Prefix{}, fmt.Errorf("no subnet /%d is free", width)
@@ -60,10 +96,10 @@ func (e *engine) subnetFor(deployment string, nodes int) (netip.Prefix, error) {
 // from its name and the project's folder: two projects that are planned at the
 // same moment, and see the same subnets free, then seldom choose the same one.
 func (e *engine) startOf(deployment string, width int) (netip.Prefix, bool) {
-	if e.seed == "" {
+	pool := e.sources()[0]
+	if e.seed == "" || pool.Bits() > width {
 		return netip.Prefix{}, false
 	}
-	pool := pools()[0]
 	h := fnv.New32a()
 	h.Write([]byte(e.seed + "\x00" + deployment))
 	n := uint64(h.Sum32()) % (1 << (width - pool.Bits()))
