@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
@@ -116,17 +117,16 @@ func (c containers) Create(ctx context.Context, op sdk.Operation, want *Containe
 	}
 	asked.ID = made.ID
 	*want = asked
-	if err := c.setProfile(through, want); err != nil {
+	var files plugins.Context
+	if op.Context != nil {
+		op.Phase("copying the context")
+		files = *op.Context
+	}
+	if err := c.furnish(through, want, want.System, files); err != nil {
 		return err
 	}
 	if err := c.connectAll(through, op, want); err != nil {
 		return err
-	}
-	if op.Context != nil {
-		op.Phase("copying the context")
-		if err := c.deliver(ctx, want, *op.Context); err != nil {
-			return err
-		}
 	}
 	return c.start(ctx, op, want)
 }

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"archive/tar"
 	"bufio"
 	"bytes"
 	"context"
@@ -11,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -124,72 +122,4 @@ func mountedInMemory(mountinfo io.Reader, p string) bool {
 // below reports whether p is root or inside it; both are clean.
 func below(p, root string) bool {
 	return root == "/" || p == root || strings.HasPrefix(p, root+"/")
-}
-
-// SetContext delivers a context to a running container.
-func (c containers) SetContext(ctx context.Context, _ sdk.Operation, have *Container, files plugins.Context) error {
-	return c.deliver(ctx, have, files)
-}
-
-// deliver writes a context's files. Private ones are closed to all but root,
-// whatever mode they ask for.
-func (c containers) deliver(ctx context.Context, have *Container, files plugins.Context) error {
-	if len(files.Files) == 0 {
-		return nil
-	}
-	archive, err := contextArchive(files)
-	if err != nil {
-		return fmt.Errorf("pack the context of %s: %w", have.Name, err)
-	}
-	_, err = c.client.CopyToContainer(ctx, have.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
-	if err != nil {
-		return fmt.Errorf("copy the context to %s: %w", have.Name, err)
-	}
-	return nil
-}
-
-// contextArchive packs files with the folders above them, which the engine
-// would make closed to everyone but root.
-func contextArchive(files plugins.Context) (io.Reader, error) {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	made := map[string]bool{".": true, "root": true} // root's home has a mode of its own
-	for _, f := range files.Files {
-		name := strings.TrimPrefix(path.Clean("/"+f.Path), "/")
-		for _, dir := range foldersAbove(name) {
-			if made[dir] {
-				continue
-			}
-			made[dir] = true
-			h := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: time.Unix(1, 0)}
-			if err := w.WriteHeader(h); err != nil {
-				return nil, err
-			}
-		}
-		mode := int64(f.Mode & 0o7777)
-		if mode == 0 {
-			mode = 0o644
-		}
-		if f.Private {
-			mode = 0o600
-		}
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(f.Content)), ModTime: time.Unix(1, 0)}
-		if err := w.WriteHeader(h); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(f.Content); err != nil {
-			return nil, err
-		}
-	}
-	return &b, w.Close()
-}
-
-// foldersAbove lists the folders that hold a file, outermost first.
-func foldersAbove(name string) []string {
-	var dirs []string
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		dirs = append(dirs, dir)
-	}
-	slices.Reverse(dirs)
-	return dirs
 }

@@ -1,8 +1,11 @@
 package docker
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/nixos-compose/nxc/plugins"
 )
 
 func TestTooMany(t *testing.T) {
@@ -16,9 +19,13 @@ func TestTooMany(t *testing.T) {
 		{50, 1024, ""},
 		{400, 1024, "max_user_instances=8192"},
 	} {
-		err := tooMany(test.nodes, test.limit)
-		if (err == nil) != (test.want == "") || err != nil && !strings.HasSuffix(err.Error(), test.want) {
-			t.Errorf("%d nodes, %d allowed: %v, want %q", test.nodes, test.limit, err, test.want)
+		var got string
+		var d plugins.Diagnostics
+		if errors.As(tooMany(test.nodes, test.limit), &d) {
+			got = d[0].Detail
+		}
+		if (got == "") != (test.want == "") || !strings.HasSuffix(got, test.want) {
+			t.Errorf("%d nodes, %d allowed: %q, want %q", test.nodes, test.limit, got, test.want)
 		}
 	}
 }

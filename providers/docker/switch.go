@@ -1,15 +1,9 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"fmt"
 	"path"
 	"slices"
-	"time"
-
-	"github.com/moby/moby/client"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -31,34 +25,6 @@ func commandOf(want Container) []string {
 // pathOf is where the programs of a system are found.
 func pathOf(system string) string {
 	return "/run/wrappers/bin:" + system + "/sw/bin:" + system + "/sw/sbin"
-}
-
-// setProfile makes a container start its system from now on. The engine does
-// it, running or not.
-func (c containers) setProfile(ctx context.Context, have *Container) error {
-	if have.System == "" {
-		return nil
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	name := profile[1:]
-	for _, folder := range foldersAbove(name) {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755, ModTime: time.Unix(1, 0)}); err != nil {
-			return err
-		}
-	}
-	link := &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: have.System, Mode: 0o777, ModTime: time.Unix(1, 0)}
-	if err := w.WriteHeader(link); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	_, err := c.client.CopyToContainer(ctx, have.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: &b})
-	if err != nil {
-		return fmt.Errorf("tell container %s its system: %w", have.ContainerName, err)
-	}
-	return nil
 }
 
 // mountsStore reports whether a container sees the engine's own store.
@@ -89,5 +55,5 @@ func (c containers) switchSystem(ctx context.Context, op sdk.Operation, have Con
 			return err
 		}
 	}
-	return c.setProfile(ctx, want)
+	return c.furnish(ctx, want, want.System, plugins.Context{})
 }
