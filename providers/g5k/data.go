@@ -131,7 +131,7 @@ func (t *testbed) readNodes(ctx context.Context, want *NodesData) error {
 type StatusData struct {
 	Site     string   `nxc:"site,required" doc:"Site, such as grenoble."`
 	Cluster  string   `nxc:"cluster,optional" doc:"Cluster; by default all of the site's."`
-	Count    int64    `nxc:"count_wanted,optional,default=1" doc:"How many nodes are to be free together."`
+	Count    int64    `nxc:"together,optional,default=1" doc:"How many nodes are to be free together."`
 	Walltime string   `nxc:"walltime,optional,default=1h" doc:"For how long."`
 	Total    int64    `nxc:"total,computed" doc:"How many nodes there are."`
 	Usable   int64    `nxc:"usable,computed" doc:"How many are not down or suspected."`
@@ -153,7 +153,7 @@ func (t *testbed) readStatus(ctx context.Context, want *StatusData) error {
 		return err
 	}
 	if want.Count < 1 {
-		return sdk.AttributeError("count_wanted", fmt.Sprintf("%d nodes cannot be wanted", want.Count), "Give a number from 1 on.")
+		return sdk.AttributeError("together", fmt.Sprintf("%d nodes cannot be wanted", want.Count), "Give a number from 1 on.")
 	}
 	status, err := t.client.Status(ctx, want.Site, want.Cluster)
 	if err != nil {

@@ -1,12 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -92,12 +94,13 @@ func speaksOAR(text string) bool {
 	if text == "" || isHTML(text) {
 		return false
 	}
-	for _, sign := range []string{"failed with status 4", "failed with status 5", "ADMISSION RULE", "--> KO", "oarsub", "not enough resources", "Kadeploy", "kadeploy", "nvironment"} {
-		if strings.Contains(text, sign) {
-			return !strings.Contains(text, "failed with status 502") && !strings.Contains(text, "failed with status 503")
-		}
+	has := func(sign string) bool { return strings.Contains(text, sign) }
+	// Behind the interface, too, a machine may be away for a moment.
+	if slices.ContainsFunc([]string{"failed with status 502", "failed with status 503", "failed with status 504", "Unable to contact"}, has) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc([]string{"failed with status", "ADMISSION RULE", "--> KO", "oarsub", "not enough resources",
+		"adeploy", "nvironment", "Cannot launch", "image description"}, has)
 }
 
 func isHTML(text string) bool {
@@ -118,8 +121,8 @@ func clean(text string) string {
 		text = m[1]
 	}
 	var oar struct{ Title, Message string }
-	if json.Unmarshal([]byte(text), &oar) == nil && oar.Message != "" {
-		text = oar.Message
+	if json.Unmarshal([]byte(text), &oar) == nil && cmp.Or(oar.Message, oar.Title) != "" {
+		text = cmp.Or(oar.Message, oar.Title)
 	}
 	text = exited.ReplaceAllString(strings.TrimSpace(text), "")
 	var lines []string
