@@ -15,7 +15,8 @@ import (
 // need to find files, programs, people's settings and the network.
 var passed = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "XDG_*",
-	"DOCKER_*", "NIX_*", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"DOCKER_*", "NIX_*", "OAR_*", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"NETRC", "GNUPGHOME", "GPG_TTY", "PASSWORD_STORE_*", // where people keep passwords
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 }
 

@@ -183,8 +183,11 @@ func (s *Simulator) getEnvironment(r *request, t *site) error {
 	return notFound("Cannot find environment %s", r.PathValue("environment"))
 }
 
-// vlanID reads a vlan's number of a path.
+// vlanID reads a vlan's number of a path; 0 for the one where nodes are at first.
 func (r *request) vlanID(t *site) (int, error) {
+	if r.PathValue("vlan") == vlanOrDefault(0) {
+		return 0, nil
+	}
 	id, err := strconv.Atoi(r.PathValue("vlan"))
 	for _, v := range t.Vlans() {
 		if err == nil && v.ID == id {

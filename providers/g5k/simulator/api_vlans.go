@@ -43,7 +43,8 @@ func (s *Simulator) getVlan(r *request, t *site) error {
 			return r.item(http.StatusOK, object{"uid": name, "type": v.Kind, "links": r.vlanLinks(t, name)})
 		}
 	}
-	return nil // vlanID has looked
+	name := vlanOrDefault(id) // vlanID has looked at the others
+	return r.item(http.StatusOK, object{"uid": name, "type": "NULL", "links": r.vlanLinks(t, name)})
 }
 
 // vlanUsers are those who have a job with the vlan.
@@ -59,8 +60,9 @@ func (t *site) vlanUsers(id int) []string {
 }
 
 // mayUseVlan reports a failure unless the asker has a job with the vlan.
+// Everybody may put nodes back to where they were at first.
 func (r *request) mayUseVlan(t *site, id int) error {
-	if !slices.Contains(t.vlanUsers(id), r.user) {
+	if id != 0 && !slices.Contains(t.vlanUsers(id), r.user) {
 		return failure{http.StatusForbidden, "Not enough privileges on Kavlan resources"}
 	}
 	return nil
