@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -50,7 +49,7 @@ func confirm(ctx context.Context, env *Env, question string) bool {
 	fmt.Fprintf(env.Stdout, "\n%s\n  Only \"yes\" will be accepted: ", question)
 	answer := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(env.Stdin).ReadString('\n')
+		line, _ := readLine(env.Stdin)
 		answer <- strings.TrimSpace(line)
 	}()
 	select {

@@ -32,6 +32,7 @@ type projectFlags struct {
 	verbose     bool
 	all         bool // without -flavour: everything that exists
 	restore     bool // put a state file that is gone back
+	ask         func(*config.Variable) (string, bool)
 	saved       *planfile.File
 	plugins     *installed
 }
@@ -78,7 +79,7 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 	cache := xdg(env, "XDG_CACHE_HOME", ".cache")
 	f.plugins = newPlugins(env, cache, logger)
 	return deploy.Options{
-		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs, Saved: f.saved,
+		Dir: ".", StatePath: f.state, Flavours: f.flavours, All: f.all, Inputs: f.inputs, Saved: f.saved, Ask: f.ask,
 		Workspace: env.Getenv("NXC_WORKSPACE"), OwnerToken: env.Getenv("NXC_OWNER_TOKEN"),
 		Environ: env.Environ, StateHome: xdg(env, "XDG_STATE_HOME", ".local/state"), CacheHome: cache,
 		RuntimeDir: runtimeDir(env),
@@ -114,6 +115,9 @@ func (f *projectFlags) open(ctx context.Context, env *Env, name string, do func(
 	var files map[string]*hcl.File
 	v := f.view(env, func() map[string]*hcl.File { return files })
 	defer v.Flush()
+	if env.Interactive && !f.json {
+		f.ask = asker(ctx, env)
+	}
 	return f.openIn(ctx, env, name, v, func(m map[string]*hcl.File) { files = m }, do)
 }
 

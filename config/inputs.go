@@ -25,12 +25,16 @@ func automaticFiles() []string { return []string{"nxc.vars.hcl", "nxc.vars.json"
 
 // InputOptions says where variables get their values from. Later ones win:
 // Environ, then nxc.vars.hcl and nxc.vars.json in the folder, then Arguments
-// in their order, then Saved.
+// in their order, then Saved. Whoever is there is asked for the rest.
 type InputOptions struct {
 	Environ   []string // NAME=value, as os.Environ
 	Arguments []InputArgument
 	Saved     map[string]cty.Value // by a saved plan, of the types that JSON has
 	Withheld  []string             // sensitive variables that a saved plan had a value for: they must be given
+
+	// Ask gives a variable a value that has none otherwise, and must have one.
+	// Nil: nobody can be asked.
+	Ask func(*Variable) (text string, ok bool)
 }
 
 // InputArgument is a -var or -var-file on the command line.
@@ -72,6 +76,7 @@ func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) 
 		}
 	}
 	in.saved(o)
+	in.ask(o)
 	values := map[string]cty.Value{}
 	for _, name := range slices.Sorted(maps.Keys(c.Variables)) {
 		values[name] = in.value(c.Variables[name])
@@ -117,7 +122,7 @@ func (in *collector) saved(o InputOptions) {
 		in.given[name] = input{value: o.Saved[name], from: "the saved plan"}
 	}
 	for _, name := range o.Withheld {
-		if _, given := in.given[name]; given || in.Variables[name] == nil {
+		if _, given := in.given[name]; given || in.Variables[name] == nil || in.answered(o, name) {
 			continue
 		}
 		in.given[name] = input{value: cty.DynamicVal, from: "nothing"}

@@ -31,14 +31,15 @@ import (
 
 // Options say what to open.
 type Options struct {
-	Dir       string                 // of the configuration; default "."
-	Workspace string                 // default: the selected one
-	StatePath string                 // default: by workspace, beside the configuration
-	Flavours  []string               // -flavour
-	All       bool                   // without Flavours: everything on record, not the default flavours
-	Inputs    []config.InputArgument // -var and -var-file, in their order
-	Environ   []string               // of the process, for NXC_VAR_name
-	Saved     *planfile.File         // a saved plan: it says what Flavours, All and Inputs say otherwise
+	Dir       string                                // of the configuration; default "."
+	Workspace string                                // default: the selected one
+	StatePath string                                // default: by workspace, beside the configuration
+	Flavours  []string                              // -flavour
+	All       bool                                  // without Flavours: everything on record, not the default flavours
+	Inputs    []config.InputArgument                // -var and -var-file, in their order
+	Environ   []string                              // of the process, for NXC_VAR_name
+	Ask       func(*config.Variable) (string, bool) // for a value that is missing; nil: nobody can be asked
+	Saved     *planfile.File                        // a saved plan: it says what Flavours, All and Inputs say otherwise
 
 	OwnerToken string // $NXC_OWNER_TOKEN
 

@@ -93,6 +93,7 @@ func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
 	if diags.HasErrors() {
 		return diags
 	}
+	o.Ask = p.o.Ask
 	inputs, more := p.Config.Inputs(o)
 	if diags = append(diags, more...); diags.HasErrors() {
 		return diags
