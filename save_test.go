@@ -25,6 +25,10 @@ func TestSaveFails(t *testing.T) {
 		mend  func(t *testing.T, dir, said string)
 		tmp   string // $TMPDIR, below dir
 	}{
+		"permission lost": {
+			func(t *testing.T, dir string) { chmod(t, dir, 0o555) },
+			func(t *testing.T, dir, _ string) { chmod(t, dir, 0o755) }, "",
+		},
 		"disk full": {
 			func(t *testing.T, dir string) { fill(t, filepath.Join(dir, "ballast")) },
 			func(_ *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, "ballast")) }, "",
@@ -61,6 +65,7 @@ func TestSaveFails(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := fakeWorld(t)
 			w.dir = t.TempDir()
 			if err := syscall.Mount("tmpfs", w.dir, "tmpfs", 0, "size=2m"); err != nil {
@@ -84,6 +89,9 @@ func TestSaveFails(t *testing.T) {
 			args := []string{"-var", "n=12", "-var", "word=a", "-parallelism", "2"}
 			var out, complaints bytes.Buffer
 			c := w.command("apply", args)
+			if name == "permission lost" {
+				mortal(t, c)
+			}
 			c.Stdout, c.Stderr = &out, &complaints
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
@@ -108,6 +116,22 @@ func TestSaveFails(t *testing.T) {
 				t.Errorf("the state: %v, %v", s, err)
 			}
 		})
+	}
+}
+
+// mortal makes permissions hold for a command, although its user is root.
+func mortal(t *testing.T, c *exec.Cmd) {
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip("no setpriv")
+	}
+	c.Args = append([]string{setpriv, "--bounding-set=-dac_override,-dac_read_search", c.Path}, c.Args[1:]...)
+	c.Path = setpriv
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
 	}
 }
 
