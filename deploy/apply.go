@@ -55,7 +55,10 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 		return nil, diags
 	}
 	touched := p.touched(planned)
-	session, err := p.Store.Begin(ctx, state.BeginOptions{Change: touched, Read: p.readOnly(planned, touched)})
+	session, err := p.Store.Begin(ctx, state.BeginOptions{
+		Change: touched, Read: p.readOnly(planned, touched),
+		Lazy: o.Parallelism != 1, // one step after the other leaves a record of one step after the other
+	})
 	if err != nil {
 		return nil, hcl.Diagnostics{stateDiagnostic(err)}
 	}
@@ -92,6 +95,9 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 	diags = append(diags, r.finish(x, &result, applied)...)
 	more := r.end()
 	diags = append(diags, more...)
+	if err := session.Err(); err != nil && !diags.HasErrors() {
+		diags = append(diags, errorf("The record cannot be written", "%s The state was saved all the same.", sentence(err)))
+	}
 	applied.Failed = applied.Failed || diags.HasErrors()
 	return applied, diags
 }

@@ -48,9 +48,7 @@ func (rec *recorder) Intent(op apply.Operation) error {
 // result is the whole resource, so they take turns.
 func (rec *recorder) Result(op apply.Operation, object cty.Value, tainted bool) error {
 	r, a := rec.r, op.Change.Addr
-	turn, _ := rec.busy.LoadOrStore(a, &sync.Mutex{})
-	turn.(*sync.Mutex).Lock()
-	defer turn.(*sync.Mutex).Unlock()
+	defer rec.turn(a)()
 	resource := r.session.Resource(a)
 	if resource == nil {
 		resource = &state.Resource{Address: a}
@@ -89,6 +87,24 @@ func (rec *recorder) Result(op apply.Operation, object cty.Value, tainted bool) 
 		resource.Incarnation = *made
 	}
 	return r.session.Result(state.Result{Address: a, Attempt: op.Attempt, Resource: resource})
+}
+
+// turn waits for the right to say what is at an address, and returns how to
+// give it back.
+func (rec *recorder) turn(a addr.Instance) (end func()) {
+	turn, _ := rec.busy.LoadOrStore(a, &sync.Mutex{})
+	turn.(*sync.Mutex).Lock()
+	return turn.(*sync.Mutex).Unlock
+}
+
+// Ready reports why the state could not be saved now.
+func (rec *recorder) Ready() error { return rec.r.session.Ready() }
+
+// Withdraw says that all is as it was.
+func (rec *recorder) Withdraw(op apply.Operation) error {
+	a := op.Change.Addr
+	defer rec.turn(a)()
+	return rec.r.session.Result(state.Result{Address: a, Attempt: op.Attempt, Resource: rec.r.session.Resource(a)})
 }
 
 // incarnation records an object's value.

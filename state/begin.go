@@ -13,6 +13,7 @@ import (
 type BeginOptions struct {
 	Change []addr.Deployment // locked against everybody
 	Read   []addr.Deployment // locked against change
+	Lazy   bool              // results need not be durable before the next intent is
 }
 
 // Begin starts a session: it takes the locks, reads the state, puts in what
@@ -45,6 +46,7 @@ func (s *Store) Begin(ctx context.Context, o BeginOptions) (*Session, error) {
 			}
 			var x *Session
 			if x, err = s.begin(ctx, locks, change, o.Read, snap); err == nil {
+				x.lazy = o.Lazy
 				return x, nil
 			}
 		}

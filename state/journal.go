@@ -45,6 +45,7 @@ type journalWriter struct {
 	mu      sync.Mutex
 	pending []byte
 	next    *flush
+	last    *flush // that something was queued for; nil: nothing was
 	busy    bool
 	err     error // the first failure; all that comes after fails as well
 }
@@ -138,28 +139,38 @@ func newFlush() *flush { return &flush{done: make(chan struct{})} }
 // append adds records and returns when they are durable. It may be called
 // from many goroutines at once.
 func (j *journalWriter) append(records ...*Record) error {
+	mine, err := j.queue(records...)
+	if err != nil {
+		return err
+	}
+	<-mine.done
+	return mine.err
+}
+
+// queue adds records, which are durable when the flush that it returns is done:
+// in the order in which they were queued, and without anybody waiting for it.
+func (j *journalWriter) queue(records ...*Record) (*flush, error) {
 	var frames []byte
 	for _, r := range records {
 		payload, err := r.encode()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		frames = appendFrame(frames, payload)
 	}
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.err != nil {
-		defer j.mu.Unlock()
-		return j.err
+		return nil, j.err
 	}
 	j.pending = append(j.pending, frames...)
 	mine := j.next
+	j.last = mine
 	if !j.busy {
 		j.busy = true
 		go j.flushAll()
 	}
-	j.mu.Unlock()
-	<-mine.done
-	return mine.err
+	return mine, nil
 }
 
 // flushAll writes what is pending until nothing is.
@@ -205,6 +216,12 @@ func (j *journalWriter) failure() error {
 
 // close gives the journal up, for the next command to find.
 func (j *journalWriter) close() {
+	j.mu.Lock()
+	last := j.last
+	j.mu.Unlock()
+	if last != nil {
+		<-last.done
+	}
 	if j.copy != nil {
 		j.copy.Close()
 	}

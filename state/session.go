@@ -26,6 +26,7 @@ type Session struct {
 	token   string
 	command Command
 	journal *journalWriter
+	lazy    bool // see BeginOptions
 
 	mu        sync.Mutex
 	current   *State
@@ -84,6 +85,17 @@ func (x *Session) Deployment(d addr.Deployment) *Deployment {
 // operation may start.
 func (x *Session) Err() error { return x.journal.failure() }
 
+// Ready reports why no operation may begin now, announced or not; nil when one
+// may.
+func (x *Session) Ready() error {
+	if err := x.journal.failure(); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.saveable()
+}
+
 // Intent announces an operation, and returns when that is durable: only then
 // may the operation begin. An error means that it must not. UUID and Provider
 // are filled in from the deployment's record.
@@ -116,7 +128,7 @@ func (x *Session) Intent(i Intent) error {
 	if err != nil {
 		return err
 	}
-	if err := x.append(&Record{Intent: &i}); err != nil {
+	if err := x.append(&Record{Intent: &i}, true); err != nil {
 		return err
 	}
 	x.mu.Lock()
@@ -125,9 +137,10 @@ func (x *Session) Intent(i Intent) error {
 	return nil
 }
 
-// Result records what is at an address now, and returns when that is durable.
-// It counts also when it cannot be made durable: then the error says so, and
-// End saves it some other way.
+// Result records what is at an address now, and returns when that is durable;
+// in a lazy session, at once: it is durable before the next intent is. It
+// counts also when it cannot be made durable: then an error says so, at the
+// latest that of End, which saves it some other way.
 func (x *Session) Result(r Result) error {
 	if err := x.mayChange(r.Address.Deployment); err != nil {
 		return err
@@ -135,7 +148,7 @@ func (x *Session) Result(r Result) error {
 	if err := x.mayRecord(r); err != nil {
 		return fmt.Errorf("%s: %w", r.Address, err)
 	}
-	err := x.append(&Record{Result: &r})
+	err := x.append(&Record{Result: &r}, !x.lazy)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	applyResult(x.current, &r)
@@ -222,7 +235,7 @@ func (x *Session) changeDeployment(c *DeploymentChange) error {
 	if err := x.mayChange(c.Name); err != nil {
 		return err
 	}
-	err := x.append(&Record{Deployment: c})
+	err := x.append(&Record{Deployment: c}, true)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	applyDeployment(x.current, c)
@@ -236,7 +249,7 @@ func (x *Session) mayChange(d addr.Deployment) error {
 	return nil
 }
 
-func (x *Session) append(r *Record) error {
+func (x *Session) append(r *Record, wait bool) error {
 	x.mu.Lock()
 	if x.ended {
 		x.mu.Unlock()
@@ -244,5 +257,9 @@ func (x *Session) append(r *Record) error {
 	}
 	x.dirty = true
 	x.mu.Unlock()
-	return x.journal.append(r)
+	if wait {
+		return x.journal.append(r)
+	}
+	_, err := x.journal.queue(r)
+	return err
 }

@@ -54,15 +54,20 @@ type Executor interface {
 	plan.Planner
 }
 
-// Recorder writes down what happens. Calls come concurrently; what it was told
-// is durable when a call returns. An error stops all new work.
+// Recorder writes down what happens. Calls come concurrently. An error stops
+// all new work.
 type Recorder interface {
-	// Intent comes before every operation.
+	// Intent comes before every operation. When it returns, it is durable, and
+	// so is every result that was told before.
 	Intent(op Operation) error
-	// Result comes after it, with what exists now (null: nothing; after a
-	// failed delete, the old object, which keeps the change's
+	// Ready reports why nothing may begin that was announced a while ago.
+	Ready() error
+	// Result comes after an operation, with what exists now (null: nothing;
+	// after a failed delete, the old object, which keeps the change's
 	// PriorDependencies). tainted says that the object is only half made.
 	Result(op Operation, object cty.Value, tainted bool) error
+	// Withdraw takes back an intent whose operation did not begin.
+	Withdraw(op Operation) error
 }
 
 // Step is what an operation does.

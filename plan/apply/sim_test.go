@@ -46,6 +46,7 @@ type sim struct {
 	hold     map[string]chan struct{} // runs until closed
 	intent   map[string]bool          // the record fails before
 	result   map[string]bool          // the record fails after
+	notReady error                    // nothing that waited may begin
 	refine   func(p plan.Proposal) plan.Refined
 	data     func(cty.Value) (cty.Value, []plan.Problem)
 	evaluate func(a addr.Instance, known plan.Values) (cty.Value, bool)
@@ -302,6 +303,20 @@ func (s *sim) Intent(op Operation) error {
 	}
 	s.open[step] = true
 	s.log = append(s.log, "intent "+step)
+	return nil
+}
+
+func (s *sim) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.notReady
+}
+
+func (s *sim) Withdraw(op Operation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = append(s.log, "withdraw "+stepOf(op))
+	delete(s.open, stepOf(op))
 	return nil
 }
 

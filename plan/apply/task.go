@@ -26,9 +26,10 @@ type report struct {
 	object   cty.Value    // what exists now; cty.NilVal: as before
 	problems []plan.Problem
 	fatal    bool // nothing new must be started
+	undone   bool // it did not begin, because nothing new must be started
 }
 
-func (t *task) perform(o *Options) report {
+func (t *task) perform(o *Options, g *gate) report {
 	rep := report{node: t.node, phase: t.phase}
 	now := t.run.now
 	if t.again != nil && !t.again.Data {
@@ -45,6 +46,11 @@ func (t *task) perform(o *Options) report {
 		}
 	}
 	if now.Data {
+		if entered, _ := g.enter(); !entered {
+			rep.undone = true
+			return rep
+		}
+		defer g.leave()
 		t.read(o, &rep)
 		return rep
 	}
@@ -54,8 +60,29 @@ func (t *task) perform(o *Options) report {
 		rep.fatal = true
 		return rep
 	}
-	t.apply(o, op, &rep)
+	entered, waited := g.enter()
+	if entered && waited { // much may have happened since the intent
+		if err := o.Recorder.Ready(); err != nil {
+			g.leave()
+			rep.problems = append(rep.problems, unrecorded(&op, "The "+op.Step.String(), err))
+			rep.fatal, entered = true, false
+		}
+	}
+	if !entered {
+		t.withdraw(o, op, &rep)
+		return rep
+	}
+	t.apply(o, op, &rep, g)
 	return rep
+}
+
+// withdraw takes an intent back.
+func (t *task) withdraw(o *Options, op Operation, rep *report) {
+	rep.undone, rep.again = true, nil
+	if err := o.Recorder.Withdraw(op); err != nil {
+		rep.problems = append(rep.problems, unrecorded(&op, "That nothing came of the "+op.Step.String(), err))
+		rep.fatal = true
+	}
 }
 
 // decide decides what was not known at plan.
@@ -94,10 +121,11 @@ func (t *task) operation(o *Options, now *plan.Change) Operation {
 }
 
 // apply has an operation carried out, looks at what came of it, and records it.
-func (t *task) apply(o *Options, op Operation, rep *report) {
+func (t *task) apply(o *Options, op Operation, rep *report, g *gate) {
 	o.Events.Started(op)
 	begin := time.Now()
 	object, problems := o.Executor.Apply(o.Hard, op, func(p Progress) { o.Events.Progress(op, p) })
+	g.leave()
 	tainted := op.Step == Create && plan.HasErrors(problems) || op.Step == Delete && op.Change.Tainted
 	object, known := leftBehind(&op, object, plan.HasErrors(problems))
 	problems = append(problems, t.check(o, &op, object, known, plan.HasErrors(problems))...)

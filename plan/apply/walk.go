@@ -23,6 +23,7 @@ type walk struct {
 
 	running int
 	reports chan report
+	gate    *gate
 	stopped bool // nothing new is started
 
 	values map[addr.Instance]cty.Value
@@ -102,11 +103,13 @@ func phases(c *plan.Change) int {
 
 // run walks until nothing is left to start and nothing runs.
 func (w *walk) run(ctx context.Context) {
+	w.gate = newGate(ctx, w.o.Parallelism)
+	defer w.gate.shut()
 	interrupt := ctx.Done()
 	for {
-		for !w.stopped && len(w.ready) > 0 && w.running < w.o.Parallelism {
+		for !w.stopped && len(w.ready) > 0 && w.running < tasks(w.o.Parallelism) {
 			if ctx.Err() != nil {
-				w.stopped = true
+				w.stop()
 				break
 			}
 			n := w.ready[0]
@@ -121,9 +124,16 @@ func (w *walk) run(ctx context.Context) {
 			w.running--
 			w.take(r)
 		case <-interrupt:
-			w.stopped, interrupt = true, nil
+			w.stop()
+			interrupt = nil
 		}
 	}
+}
+
+// stop keeps everything from beginning that has not begun.
+func (w *walk) stop() {
+	w.stopped = true
+	w.gate.shut()
 }
 
 // begin does what a node stands for, or starts it.
@@ -218,14 +228,18 @@ func (w *walk) needsReady(c *plan.Change) bool {
 func (w *walk) start(n int, t task) {
 	w.running++
 	t.node = n
-	go func() { w.reports <- t.perform(&w.o) }()
+	go func() { w.reports <- t.perform(&w.o, w.gate) }()
 }
 
 // take takes in what came of a task.
 func (w *walk) take(rep report) {
 	r := &w.runs[w.order.Nodes[rep.node].Change]
 	if rep.fatal {
-		w.stopped = true
+		w.stop()
+	}
+	if rep.undone {
+		w.result.Problems = append(w.result.Problems, rep.problems...)
+		return
 	}
 	if rep.again != nil {
 		r.now, r.decided = rep.again, true
