@@ -81,6 +81,9 @@ func TestRandom(t *testing.T) {
 		drawTrouble(t, s, cancel)
 
 		p, problems := s.plan()
+		if refused(problems) {
+			t.Skip("no order exists")
+		}
 		if len(problems) > 0 {
 			t.Fatalf("plan: %v", problems)
 		}
@@ -104,6 +107,13 @@ func TestRandom(t *testing.T) {
 	})
 }
 
+// refused reports whether a plan says that its changes cannot be ordered: one
+// is to be created before its old object goes, and needs another one that can
+// only be created after that. It takes thousands of trials to draw that.
+func refused(problems []plan.Problem) bool {
+	return slices.ContainsFunc(problems, func(p plan.Problem) bool { return p.Summary == "There is no order for these changes" })
+}
+
 // attempts names attempts.
 func attempts(prefix string) func() string {
 	ch := make(chan int, 1)
@@ -118,6 +128,9 @@ func attempts(prefix string) func() string {
 // settle applies until nothing is to be done, which must take one apply.
 func settle(t *rapid.T, s *sim) {
 	p, problems := s.plan()
+	if refused(problems) {
+		t.Skip("no order exists")
+	}
 	if len(problems) > 0 {
 		t.Fatalf("plan: %v", problems)
 	}
