@@ -249,6 +249,25 @@ raise_limits() {
 	echo 1024 >"$limit" || return 0
 }
 
+# ---- ssh: what nodes that are network namespaces run, see providers/g5k/simulator
+
+# The package would start a server on this host, so its files are unpacked, and
+# only into the repository.
+ensure_sshd() {
+	{ [ -x /usr/sbin/sshd ] || [ -x bin/tools/openssh/usr/sbin/sshd ]; } && return 0
+	have apt-get && have dpkg-deb || return 1
+	update_lists || return 1
+	say "unpacking openssh-server into bin/tools (apt-get download)"
+	(cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download openssh-server libwrap0 >&2) || return 1
+	rm -rf bin/tools/openssh.new
+	mkdir -p bin/tools/openssh.new
+	for package in "$tmp"/*.deb; do
+		dpkg-deb --fsys-tarfile "$package" | tar -x -C bin/tools/openssh.new ./usr || return 1
+	done
+	rm -rf bin/tools/openssh
+	mv bin/tools/openssh.new bin/tools/openssh
+}
+
 # ---- all of it
 
 missing=
@@ -273,7 +292,10 @@ else
 fi
 if [ "$(uname -s)" = Linux ] && debian_like; then
 	need busybox "a static one, in PATH" ensure_busybox
-	[ "${1:-}" = demo ] || ensure_for_tests
+	[ "${1:-}" = demo ] || {
+		ensure_for_tests
+		ensure_sshd || say "no OpenSSH server can be had, and tests with network namespaces are skipped"
+	}
 fi
 [ "${1:-}" = demo ] || raise_limits
 

@@ -1,25 +1,32 @@
 package simulator
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Kinds are the kinds of nodes that there are.
-func Kinds() []Kind { return []Kind{Process} }
+func Kinds() []Kind { return []Kind{Process, Namespace} }
 
 // prepareKind makes what nodes of a kind share.
-func (s *Simulator) prepareKind() error {
-	switch s.options.Nodes {
-	case Process:
-		return nil
+func (s *Simulator) prepareKind() (err error) {
+	if err := Available(s.options.Nodes); err != nil {
+		return err
 	}
-	return fmt.Errorf("there is no kind of node %q; there is %s", s.options.Nodes, Process)
+	if s.options.Nodes == Namespace {
+		s.wires, err = s.lay()
+	}
+	return err
 }
 
-func (s *Simulator) closeKind() error { return nil }
+func (s *Simulator) closeKind() error {
+	if s.wires != nil {
+		return s.wires.close()
+	}
+	return nil
+}
 
 // newMachine makes a node of the kind, with the standard environment.
-func (s *Simulator) newMachine(_ context.Context, h *hostOf) (machine, error) {
+func (s *Simulator) newMachine(ctx context.Context, h *hostOf) (machine, error) {
+	if s.options.Nodes == Namespace {
+		return newNamespaceNode(ctx, h)
+	}
 	return newProcessNode(h)
 }

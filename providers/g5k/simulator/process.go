@@ -3,8 +3,6 @@ package simulator
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -206,22 +204,6 @@ func (n *processNode) kexec(b host.Boot) error {
 	n.mu.Unlock()
 	n.host.SetKey(key)
 	return n.host.Boot(b)
-}
-
-// hostKey is a machine's key before anything is deployed: the same for the
-// same platform, so that it can be known.
-func (s *Simulator) hostKey(name string) (ssh.Signer, error) {
-	seed := sha256.Sum256(append(slices.Clone(s.seed[:]), name...))
-	return ssh.NewSignerFromSigner(ed25519.NewKeyFromSeed(seed[:]))
-}
-
-// newHostKey is a key that no machine had before.
-func newHostKey() (ssh.Signer, error) {
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	return ssh.NewSignerFromSigner(key)
 }
 
 // open asks for a file of an environment.

@@ -70,6 +70,7 @@ type Simulator struct {
 	base        string // of the API
 	publicURL   string
 	access      *accessMachine
+	wires       *wires // of nodes that are namespaces
 	ctx         context.Context
 	stop        context.CancelFunc
 	work        sync.WaitGroup
