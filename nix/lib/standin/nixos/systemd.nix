@@ -121,6 +121,9 @@ in
     systemd.services.systemd-logind = { };
     # Users come from the configuration, not from the distribution's lists.
     systemd.services.systemd-sysusers.enable = false;
+    # Scripts of tests wait for both, and in NixOS what sets the network up wants
+    # them.
+    systemd.targets.network.wantedBy = [ "multi-user.target" ];
     systemd.targets.network-online.wantedBy = [ "multi-user.target" ];
 
     environment.etc = {
