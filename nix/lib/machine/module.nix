@@ -9,11 +9,9 @@ let
   '';
 in
 {
+  imports = [ ./shared.nix ];
   config = lib.mkMerge [
     {
-      warnings = lib.optional (config.nxc.sharedDirs or { } != { })
-        "nxc.sharedDirs is not honoured on machines: ${lib.concatStringsSep ", " (builtins.attrNames config.nxc.sharedDirs)} is each machine's own; the flavour docker shares it";
-
       boot.loader.grub.enable = lib.mkDefault false;
       # The first stage is nxc's own (see stage1.nix). Some releases that can do
       # without theirs still link to it.
