@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -60,30 +58,16 @@ type world struct {
 type tally struct {
 	kills, recovered, lost, leaked int
 
+	rivals   int // kills with another nxc waiting or at work
 	applying int // kills while the journal was open
 	underWay int // kills that left operations of which the end was not known
 }
 
 func (c tally) String() string {
-	return fmt.Sprintf("%d kills, %d recovered, %d lost, %d leaked; %d came during the apply itself, %d of them left operations under way",
-		c.kills, c.recovered, c.lost, c.leaked, c.applying, c.underWay)
+	return fmt.Sprintf("%d kills, %d recovered, %d lost, %d leaked; %d came during the apply itself, %d of them left operations under way; "+
+		"at %d another nxc was there",
+		c.kills, c.recovered, c.lost, c.leaked, c.applying, c.underWay, c.rivals)
 }
-
-// moment is where the instant of a kill is counted from: the start of a verb,
-// or when it opened its journal, which is when it begins to change things.
-type moment struct {
-	verb   string
-	inside bool
-}
-
-// victim is what a kill ends.
-type victim string
-
-const (
-	theCommand   victim = "nxc"
-	theProviders victim = "the providers"
-	both         victim = "both"
-)
 
 func (w *world) run(t *testing.T) {
 	if w.skip != "" {
@@ -182,7 +166,11 @@ func (w *world) round(t *testing.T, i int) {
 	m := moment{verb, w.random.IntN(3) > 0}
 	after := time.Duration(w.random.Int64N(int64(w.takes[m])*8/10 + 1)) // later, most have ended
 	during := w.variant()
-	hit, out := w.kill(t, m, during, who, after)
+	var rival *exec.Cmd
+	if w.random.IntN(4) == 0 { // it takes over what the kill leaves, or finds its plan out of date
+		rival = w.command("apply", append(w.variant(), "-lock-timeout", "2m"))
+	}
+	hit, out := w.kill(t, m, during, who, after, rival)
 	what := fmt.Sprintf("kill %d, of %s, %s after %s nxc %s %s", i+1, who, after.Round(100*time.Microsecond),
 		map[bool]string{false: "the start of", true: "the journal of"}[m.inside], verb, strings.Join(during, " "))
 	if hit {
@@ -190,6 +178,12 @@ func (w *world) round(t *testing.T, i int) {
 		w.tally.underWay += w.openJournals(t)
 	} else {
 		what += " (it had ended)"
+	}
+	if rival != nil {
+		what += ", beside another nxc"
+		if hit {
+			w.tally.rivals++
+		}
 	}
 	if before, _, err := state.Read(w.stateFile()); err != nil {
 		t.Errorf("%s: %v", what, err)
@@ -271,58 +265,6 @@ func (w *world) clean(t *testing.T) {
 
 func (w *world) stateFile() string { return filepath.Join(w.dir, "nxc.state.json") }
 
-// kill runs a command and ends who, in the middle. It reports whether the
-// command was still under way.
-func (w *world) kill(t *testing.T, m moment, args []string, who victim, after time.Duration) (hit bool, said string) {
-	var out bytes.Buffer
-	c := w.command(m.verb, args)
-	c.Stdout, c.Stderr = &out, &out
-	c.WaitDelay = 5 * time.Second // survivors may hold the pipes
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	begin := time.Now()
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	for waiting := m.inside; waiting || time.Since(begin) < after; {
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("nxc %s %s, undisturbed: %v\n%s", m.verb, strings.Join(args, " "), err, out.Bytes())
-			}
-			w.takes[m] = (w.takes[m] + time.Since(begin)) / 2 // with less to do it ends sooner
-			return false, out.String()
-		case <-time.After(500 * time.Microsecond):
-		}
-		if waiting && len(w.journals()) > 0 {
-			waiting, begin = false, time.Now()
-		}
-	}
-	applying := len(w.journals()) > 0
-	var providers []int
-	if who != theCommand {
-		providers = children(c.Process.Pid)
-	}
-	if who == both { // first this one, for nxc ends what it finds alone
-		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
-	}
-	if who != theCommand {
-		for _, pid := range providers {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-		hit = len(providers) > 0
-	}
-	if who == theCommand {
-		syscall.Kill(c.Process.Pid, syscall.SIGKILL)
-	}
-	err := <-ended
-	hit = hit || err != nil
-	if hit && applying {
-		w.tally.applying++
-	}
-	return hit, out.String()
-}
-
 func (w *world) journals() []string {
 	list, _ := filepath.Glob(filepath.Join(w.dir, ".nxc", "journal", "*.journal"))
 	return list
@@ -352,25 +294,6 @@ func (w *world) openJournals(t *testing.T) int {
 		}
 	}
 	return n
-}
-
-// children returns the processes that another one started. It must be quick:
-// what is to be killed goes on meanwhile.
-func children(parent int) []int {
-	var list []int
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
-	for _, file := range threads {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		for _, field := range strings.Fields(string(text)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				list = append(list, pid)
-			}
-		}
-	}
-	return list
 }
 
 // lines runs a program and returns the lines that it prints.
