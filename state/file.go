@@ -141,7 +141,7 @@ func (e *newerError) in(path string, data []byte) error {
 	}
 }
 
-const takeBack = "bring the last good one back with git, or from .nxc/backup"
+const takeBack = "bring the last good one back with git; or remove it and type nxc state recover, which puts back what nxc wrote last; earlier ones are in .nxc/backup"
 
 // explain turns a syntax error into what a person can act on.
 func explain(path string, data []byte, e *syntaxError) *FileError {
