@@ -38,9 +38,11 @@ func asker(ctx context.Context, env *Env) func(*config.Variable) (string, bool) 
 func typed(ctx context.Context, env *Env, hidden bool) (string, bool) {
 	in, isFile := env.Stdin.(*os.File)
 	hidden = hidden && isFile
+	var fd int
 	var was *term.State
 	if hidden {
-		was, _ = term.GetState(int(in.Fd()))
+		fd = int(in.Fd())
+		was, _ = term.GetState(fd)
 	}
 	type reply struct {
 		text string
@@ -49,7 +51,7 @@ func typed(ctx context.Context, env *Env, hidden bool) (string, bool) {
 	answer := make(chan reply, 1)
 	go func() {
 		if hidden {
-			text, err := term.ReadPassword(int(in.Fd()))
+			text, err := term.ReadPassword(fd)
 			answer <- reply{string(text), err}
 			return
 		}
@@ -61,7 +63,7 @@ func typed(ctx context.Context, env *Env, hidden bool) (string, bool) {
 		return r.text, r.err == nil
 	case <-ctx.Done():
 		if was != nil { // the reader goes on to wait, and would leave it mute
-			_ = term.Restore(int(in.Fd()), was)
+			_ = term.Restore(fd, was)
 		}
 		return "", false
 	}

@@ -48,6 +48,9 @@ func TestAskHidden(t *testing.T) {
 			if !strings.Contains(said.String(), "var.password") {
 				t.Errorf("it asked %q", said.String())
 			}
+			if !answers { // whoever still reads is to end before the terminal does
+				_, _ = person.WriteString("\n")
+			}
 			_ = person.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 			shown := make([]byte, 100)
 			n, _ := person.Read(shown)
