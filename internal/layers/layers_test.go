@@ -139,7 +139,7 @@ var foreign = []struct {
 	{"github.com/hashicorp/go-plugin", []string{"plugins/host", "plugins/sdk", "plugins/wire"}, "the rest of nxc sees a Go interface"},
 	{"google.golang.org/grpc", []string{"plugins/host", "plugins/sdk", "plugins/proto", "plugins/wire"}, "the rest of nxc sees a Go interface"},
 	{"github.com/moby/moby/client", []string{"providers/docker"}, "only the docker provider speaks to an engine"},
-	{"github.com/containers/gvisor-tap-vsock", []string{"providers/qemu"}, "only the qemu provider has a network of its own"},
+	{"github.com/containers/gvisor-tap-vsock", []string{"providers/qemu", "providers/g5k/simulator"}, "only who runs machines has a network of its own"},
 	{"github.com/compose-spec/compose-go", []string{"providers/docker"}, "only the docker provider speaks Compose"},
 }
 
@@ -158,7 +158,9 @@ var clients = map[string][]string{
 		"golang.org/x/sys",
 	},
 	"g5k": {
+		"github.com/containers/gvisor-tap-vsock", // the network of the simulator's machines
 		"github.com/pkg/sftp",
+		"github.com/sirupsen/logrus",               // how gvisor-tap-vsock logs
 		"github.com/santhosh-tekuri/jsonschema/v6", // what the simulator's answers are checked with
 		"github.com/zclconf/go-cty-yaml",
 		"go.yaml.in/yaml/v3", // descriptions of environments, with their unknown fields refused

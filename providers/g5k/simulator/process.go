@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
@@ -123,27 +124,36 @@ func (n *processNode) Deploy(ctx context.Context, d *deployment) error {
 	})
 }
 
-// postinstall does what kadeploy does with an archive: it is unpacked beside
-// the new system, and its script runs with the system at $KADEPLOY_MNT. Here
-// both are the node itself, so the script's system is the node's root.
+// postinstall runs the script of an archive: here the system that is installed
+// and the one that installs it are the node itself.
 func (n *processNode) postinstall(ctx context.Context, p postinstall) error {
-	if len(p.Archive) > 9 && p.Archive[:9] == "server://" {
+	if strings.HasPrefix(p.Archive, "server://") {
 		return nil // the platform's own, whose work is done here anyway
 	}
-	const at = "rambin/postinstall"
-	if err := n.host.Files().MkdirAll("/"+at, 0o755); err != nil {
+	if err := runPostinstall(ctx, n.node.sim, n.host, p, n.node.name, "/"); err != nil {
 		return err
 	}
-	if err := n.node.sim.unpack(ctx, p.Archive, p.Compression, n.host.Files().Root(), at); err != nil {
+	return n.host.Files().RemoveAll("/rambin")
+}
+
+// runPostinstall does what kadeploy does with an archive: it is unpacked on the
+// machine that installs, and its script runs there with the new system at
+// $KADEPLOY_MNT.
+func runPostinstall(ctx context.Context, sim *Simulator, installer *host.Host, p postinstall, node, system string) error {
+	const at = "rambin/postinstall"
+	if err := installer.Files().MkdirAll("/"+at, 0o755); err != nil {
+		return err
+	}
+	if err := sim.unpack(ctx, p.Archive, p.Compression, installer.Files().Root(), at); err != nil {
 		return err
 	}
 	var said bytes.Buffer
-	env := []string{"KADEPLOY_MNT=/", "KADEPLOY_DESTDIR=/", "KADEPLOY_NODE=" + n.node.name}
-	code := n.host.Shell(ctx, "root", "cd /"+at+" && PATH=/"+at+":$PATH && "+p.Script, env, bytes.NewReader(nil), &said, &said)
+	env := []string{"KADEPLOY_MNT=" + system, "KADEPLOY_DESTDIR=" + system, "KADEPLOY_NODE=" + node}
+	code := installer.Shell(ctx, "root", "cd /"+at+" && PATH=/"+at+":$PATH && "+p.Script, env, bytes.NewReader(nil), &said, &said)
 	if code != 0 {
 		return fmt.Errorf("%s exited with %d: %s", p.Script, code, said.String())
 	}
-	return n.host.Files().RemoveAll("/rambin")
+	return nil
 }
 
 // reboot boots the node as somebody on it wants: again, or by kexec into a

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containers/gvisor-tap-vsock/pkg/virtualnetwork"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/clock"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 	"golang.org/x/crypto/ssh"
@@ -43,6 +44,7 @@ type Options struct {
 	Frozen     bool           // the clock moves only by Advance
 	Start      time.Time      // of the clock; now by default
 	DeployTime time.Duration  // on the clock, of a deployment; 3 minutes by default
+	Machine    Machine        // what nodes of the kind Machines boot
 	Run        Program        // what in-process nodes run, besides their own commands
 	Watch      func(Exchange) // is told each answer of the API before it is sent, when it is set
 	Dir        string         // for files; by default a folder that Close removes
@@ -70,7 +72,9 @@ type Simulator struct {
 	base        string // of the API
 	publicURL   string
 	access      *accessMachine
-	wires       *wires // of nodes that are namespaces
+	wires       *wires                         // of nodes that are namespaces
+	lan         *virtualnetwork.VirtualNetwork // of nodes that are machines
+	lanPublic   *http.Server
 	ctx         context.Context
 	stop        context.CancelFunc
 	work        sync.WaitGroup

@@ -43,6 +43,14 @@ func (t *site) started(j oar.Job) {
 	defer t.mu.Unlock()
 	for _, node := range j.Nodes {
 		t.owners[node] = j
+		if t.sim.options.Nodes == Machines { // nodes are up when they are given
+			h := t.sim.host(node)
+			t.sim.work.Go(func() {
+				if _, err := h.make(t.sim.ctx); err != nil {
+					t.sim.log.Warn("a node does not start", "node", h.name, "error", err)
+				}
+			})
+		}
 	}
 }
 

@@ -202,8 +202,13 @@ func TestNodesAreTheirJobs(t *testing.T) {
 // eventually logs in as soon as the machine is up.
 func (l login) eventually(user, machine string) *ssh.Client {
 	l.t.Helper()
+	return l.eventuallyWithin(user, machine, time.Minute)
+}
+
+func (l login) eventuallyWithin(user, machine string, within time.Duration) *ssh.Client {
+	l.t.Helper()
 	var err error
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		var c *ssh.Client
 		if c, err = l.dial(user, machine); err == nil {
 			return c
