@@ -214,7 +214,8 @@ ensure_qemu() {
 
 ensure_python() { have python3 || { may_install && install_packages python3; }; }
 
-# ---- what only tests run: stock Compose, Podman's engine, ssh, certificates, cables
+# ---- what only tests run: stock Compose, engines of Podman and without root, ssh,
+# certificates, cables
 
 # Without one of these its tests are skipped, so a release that lacks it, or a
 # failure, is not ours to report.
@@ -222,7 +223,8 @@ ensure_for_tests() {
 	may_install || return 0
 	packages=
 	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
-		ip:iproute2 tc:iproute2 curl:curl setpriv:util-linux; do
+		ip:iproute2 tc:iproute2 curl:curl \
+		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap; do
 		have "${one%%:*}" || packages="$packages ${one#*:}"
 	done
 	for one in netavark aardvark-dns; do # Podman's, kept out of PATH
