@@ -112,7 +112,9 @@ func (c cgroups) binds(parent string) []string {
 // container below parent is gone: one a hierarchy, all empty. What cannot be
 // removed costs nothing but a line in the log.
 func (e *engine) removeParent(ctx context.Context, op sdk.Operation, gone Container) {
-	e.removeStrays(ctx, op)
+	if e.firstRemoval(op.UUID) {
+		e.removeStrays(ctx, op)
+	}
 	if gone.CgroupParent == "" {
 		return
 	}
@@ -125,6 +127,20 @@ func (e *engine) removeParent(ctx context.Context, op sdk.Operation, gone Contai
 	if err != nil {
 		op.Log(fmt.Sprintf("the empty control groups %s stay behind: %s", gone.CgroupParent, err))
 	}
+}
+
+// firstRemoval reports whether this is the first removal of a container of a
+// deployment since the provider began: what strays there are was there then, and
+// to look for them lists all containers of the engine.
+func (e *engine) firstRemoval(deployment string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.removed == nil {
+		e.removed = map[string]bool{}
+	}
+	first := !e.removed[deployment]
+	e.removed[deployment] = true
+	return first
 }
 
 // removeStrays removes the empty parents of op's deployment whose containers

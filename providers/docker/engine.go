@@ -44,6 +44,7 @@ type engine struct {
 	mu      sync.Mutex
 	chosen  map[string]netip.Prefix // deployment to subnet, see subnetFor
 	running []container.Summary     // see containersNow
+	removed map[string]bool         // see firstRemoval
 }
 
 // configure connects to the engine and looks at what the flavour must know.
