@@ -2,11 +2,16 @@ package qemu
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
 // probeAccelerator says how machines run here: "kvm" where hardware
@@ -14,11 +19,9 @@ import (
 // hosts offer one on which nothing boots, but then the processor does not say
 // that it can.
 func probeAccelerator() string {
-	device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
+	if openKVM(kvmDevice) != nil {
 		return "tcg"
 	}
-	device.Close()
 	if runtime.GOARCH == "arm64" {
 		return "kvm" // there the device exists only where the processor can
 	}
@@ -31,6 +34,31 @@ func probeAccelerator() string {
 		return "kvm"
 	}
 	return "tcg"
+}
+
+// kvmDevice is where the kernel offers hardware virtualisation.
+const kvmDevice = "/dev/kvm"
+
+// openKVM finds what keeps QEMU from hardware virtualisation.
+func openKVM(device string) error {
+	f, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err == nil {
+		return f.Close()
+	}
+	remedy := "Leave accelerator out, and machines are emulated."
+	if errors.Is(err, fs.ErrPermission) {
+		remedy = "Become a member of the group that may use it, usually kvm, or leave accelerator out, and machines are emulated."
+	}
+	return sdk.AttributeError("accelerator", "Hardware virtualisation cannot be used", fmt.Sprintf("%v. %s", err, remedy))
+}
+
+// doubt is what to think of a machine that was to have hardware virtualisation
+// and does not come up, where only emulation is known to work.
+func doubt(accelerator, works string) string {
+	if accelerator != "kvm" || works == "kvm" {
+		return ""
+	}
+	return "\nThis machine's processor does not say that it can virtualise: leave out accelerator = \"kvm\"."
 }
 
 // virtualises reads /proc/cpuinfo.

@@ -2,6 +2,8 @@ package qemu
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +92,28 @@ func TestVirtualises(t *testing.T) {
 	} {
 		if got := virtualises(strings.NewReader(text)); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestOpenKVM(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "kvm")
+	if err := openKVM(missing); err == nil || !strings.Contains(err.Error(), "no such file") || !strings.Contains(err.Error(), "Leave accelerator out") {
+		t.Errorf("without the device: %v", err)
+	}
+	there := filepath.Join(t.TempDir(), "kvm")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := openKVM(there); err != nil {
+		t.Errorf("with the device: %v", err)
+	}
+	for _, tt := range []struct {
+		accelerator, works string
+		want               bool
+	}{{"kvm", "tcg", true}, {"kvm", "kvm", false}, {"tcg", "tcg", false}} {
+		if got := doubt(tt.accelerator, tt.works) != ""; got != tt.want {
+			t.Errorf("a doubt of %s where %s works: %v", tt.accelerator, tt.works, got)
 		}
 	}
 }

@@ -41,6 +41,11 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 		if _, err := m.socket("0123456789ab", "00"); err != nil {
 			return err
 		}
+		if v.Accelerator == "kvm" {
+			if err := openKVM(kvmDevice); err != nil {
+				return err
+			}
+		}
 		if !p.Unknown("disk") {
 			for i, d := range v.Disks {
 				if err := m.findDrive(i, d); err != nil {

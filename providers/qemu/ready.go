@@ -240,7 +240,7 @@ func (m machines) tryToken(ctx context.Context, op sdk.Operation, have *Machine,
 // notReady says why a machine did not come up, with the end of its log.
 func (m machines) notReady(have *Machine, b *boot, why string) error {
 	lines := lastLines(b.file, 15)
-	return sdk.Error(have.Name+" did not come up", fmt.Sprintf("%s\nThe last lines of its console:\n%s", why, lines))
+	return sdk.Error(have.Name+" did not come up", fmt.Sprintf("%s\nThe last lines of its console:\n%s%s", why, lines, doubt(have.Accelerator, probeAccelerator())))
 }
 
 // controls are a terminal's codes, which a log has no use for.
