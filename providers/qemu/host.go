@@ -30,6 +30,8 @@ type host struct {
 	available   int64 // memory, in bytes, when the provider was configured
 	patience    patience
 
+	switches sync.Mutex // held by who starts a switch
+
 	mu       sync.Mutex
 	starting int64                  // bytes of machines that are being started
 	sessions map[string]*ssh.Client // by the machine's id

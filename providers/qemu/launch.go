@@ -85,7 +85,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err := sdk.Detach(cmd); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, bootedFile), []byte(have.System+"\n")); err != nil {
+	if err := writeFile(filepath.Join(dir, bootedFile), m.booting(have)); err != nil {
 		return err
 	}
 	if err := m.awaitQEMU(ctx, have, cmd.Process.Pid); err != nil {

@@ -196,6 +196,12 @@ func (h *host) ensureSwitch(ctx context.Context, id string) (*lan.Status, error)
 	if status, err := h.askSwitch(ctx, id, true); err == nil {
 		return status, nil
 	}
+	// Many ask at one time, of many machines: one of them starts it.
+	h.switches.Lock()
+	defer h.switches.Unlock()
+	if status, err := h.askSwitch(ctx, id, true); err == nil {
+		return status, nil
+	}
 	dir := h.folderOf(kindNetwork, id)
 	if _, err := lan.Read(dir); err != nil {
 		return nil, sdk.Error("The network is gone", fmt.Sprintf("Its folder %s cannot be read: %v. Make it again with nxc apply.", dir, err))

@@ -152,16 +152,18 @@ func (f *full) waysOut() {
 			c.Close()
 		}
 	}()
-	fetch := fmt.Sprintf("nc -w 3 %s %d </dev/null", own, l.Addr().(*net.TCPAddr).Port)
-	if out, _ := f.shell(f.host, fetch); strings.Contains(out, "outside") {
+	fetch := func(patience int) string {
+		return fmt.Sprintf("nc -w %d %s %d </dev/null", patience, own, l.Addr().(*net.TCPAddr).Port)
+	}
+	if out, _ := f.shell(f.host, fetch(3)); strings.Contains(out, "outside") {
 		f.Error("a network without NAT leads out")
 	}
-	if out, _ := f.shell(f.host, "ip route replace "+own+" via 10.98.0.1 && "+fetch); out != "outside\n" {
+	if out, _ := f.shell(f.host, "ip route replace "+own+" via 10.98.0.1 && "+fetch(60)); out != "outside\n" {
 		f.Errorf("the network with NAT does not lead out: %q", out)
 	}
 	f.shell(f.host, "mkdir -p /tmp/w && echo hello >/tmp/w/index.html && /usr/bin/busybox httpd -p 80 -h /tmp/w")
 	var last error
-	for range 50 {
+	for range 300 {
 		r, err := http.Get(fmt.Sprintf("http://127.0.0.2:%d/", f.node.Forwards[0].Host))
 		if last = err; err == nil {
 			text, _ := io.ReadAll(r.Body)
@@ -199,7 +201,7 @@ func (f *full) links() {
 	}
 	f.shell(f.host, "head -c 100000 /dev/zero >/tmp/w/big")
 	set(plugins.Link{Delay: 50 * time.Millisecond})
-	out, _ := f.shell(f.host, "ping -c 2 10.97.0.1")
+	out, _ := f.shell(f.host, "ping -c 2 -W 60 10.97.0.1")
 	if shortest := regexp.MustCompile(`= ([0-9.]+)/`).FindStringSubmatch(out); shortest == nil {
 		f.Errorf("with a delay of 50 ms: %s", out)
 	} else if ms, err := strconv.ParseFloat(shortest[1], 64); err != nil || ms < 50 {
@@ -214,7 +216,7 @@ func (f *full) links() {
 		f.Errorf("100 kB at 400 kbit/s took %s", took)
 	}
 	set(plugins.Link{})
-	if out, exit := f.shell(f.host, "ping -c 1 -W 5 10.97.0.1"); exit != 0 {
+	if out, exit := f.shell(f.host, "ping -c 1 -W 60 10.97.0.1"); exit != 0 {
 		f.Errorf("with a perfect link again: %s", out)
 	}
 }

@@ -142,6 +142,8 @@ func (m machines) explainLaunch(have *Machine, err error) error {
 		remedy = diskRemedy(said)
 	case strings.Contains(said, "annot allocate memory"):
 		remedy = "\nGive it less memory, or end other programs."
+	case strings.Contains(said, "expects a netdev backend type") || strings.Contains(said, "does not accept value 'stream'"):
+		remedy = "\nnxc needs QEMU 7.2 or newer."
 	case strings.Contains(said, "could not load kernel") || strings.Contains(said, "linux kernel too old"):
 		remedy = "\nIs kernel a Linux kernel for this processor?"
 	case strings.Contains(said, "kvm") || strings.Contains(said, "KVM"):

@@ -1,11 +1,13 @@
 package qemu
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
@@ -43,12 +45,23 @@ func (m machines) switchSystem(ctx context.Context, op sdk.Operation, have Machi
 	return s.Run(ctx, op)
 }
 
-// bootedFile holds the system that a machine's QEMU was started with.
+// bootedFile tells what a machine's QEMU was started with: the system and the
+// context.
 const bootedFile = "booted"
 
-// outdated reports whether a reset would boot another system than the machine's:
-// QEMU keeps the kernel and the initrd that it was started with.
+// booting is what a machine's QEMU would be started with now.
+func (m machines) booting(have *Machine) []byte {
+	files, err := os.ReadFile(filepath.Join(m.folderOf(kindMachine, have.ID), contextFile))
+	if err != nil { // a machine of nobody's composition has none
+		files = nil
+	}
+	return fmt.Appendf(nil, "%s\n%x\n", have.System, sha256.Sum256(files))
+}
+
+// outdated reports whether a reset would boot another system than the machine's,
+// or tell the node what was true before: QEMU keeps the kernel and the initrd
+// that it was started with.
 func (m machines) outdated(have *Machine) bool {
 	text, err := os.ReadFile(filepath.Join(m.folderOf(kindMachine, have.ID), bootedFile))
-	return err == nil && strings.TrimSpace(string(text)) != have.System
+	return err == nil && !bytes.Equal(text, m.booting(have))
 }
