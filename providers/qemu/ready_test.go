@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,7 +85,8 @@ func TestDoesNotBoot(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	var at int
-	for name, c := range cases {
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		c := cases[name]
 		at++
 		op := operation(uuid, "qemu_machine."+strings.ReplaceAll(name, " ", "-"), "1")
 		if name != "no context" {
