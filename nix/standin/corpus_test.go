@@ -40,7 +40,7 @@ func TestCorpus(t *testing.T) {
 
 func recordGolden(t *testing.T, file, golden, nixpkgs string) {
 	t.Helper()
-	text := evaluate(t, `let nixpkgs = `+absolute(t, nixpkgs)+`; in import `+absolute(t, file)+` {
+	text := evaluate(t, `let nixpkgs = toString `+absolute(t, nixpkgs)+`; in import `+absolute(t, file)+` {
 		lib = import "${nixpkgs}/lib";
 		eval = modules: import "${nixpkgs}/nixos/lib/eval-config.nix" { system = "x86_64-linux"; inherit modules; };
 	}`)
@@ -48,7 +48,7 @@ func recordGolden(t *testing.T, file, golden, nixpkgs string) {
 	if err := json.Indent(&indented, text, "", " "); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(golden, indented.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(golden, append(bytes.TrimSpace(indented.Bytes()), '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -31,9 +31,10 @@ let
     boot.kernelParams = [ "isolcpus=1" ];
     boot.kernel.sysctl."net.core.somaxconn" = 1024;
   });
-  # Lines of a unit, without those that carry store paths and in one order.
+  # Lines of a unit, without those that carry store paths and in one order. Newer
+  # releases also write who wants a unit into its text.
   unitLines = name: lib.sort lib.lessThan (lib.filter
-    (line: line != "" && !(lib.hasInfix "PATH=" line) && !(lib.hasInfix "LOCALE_ARCHIVE" line) && !(lib.hasInfix "TZDIR" line) && !(lib.hasInfix "/nix/store" line) && !(lib.hasInfix "/libexec/" line) && !(lib.hasPrefix "X-" line))
+    (line: line != "" && !(lib.hasInfix "PATH=" line) && !(lib.hasInfix "LOCALE_ARCHIVE" line) && !(lib.hasInfix "TZDIR" line) && !(lib.hasInfix "/nix/store" line) && !(lib.hasInfix "/libexec/" line) && !(lib.hasPrefix "X-" line) && line != "[Install]" && !(lib.hasPrefix "WantedBy=" line))
     (lib.splitString "\n" c.systemd.units.${name}.text));
 in
 {
