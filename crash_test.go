@@ -31,7 +31,7 @@ var (
 // A few kills run each time; "make crash N=200" does more of them, and prints
 // what became of each.
 func TestCrash(t *testing.T) {
-	for _, newWorld := range []func(*testing.T) *world{nullWorld, fakeWorld, dockerWorld, qemuWorld} {
+	for _, newWorld := range []func(*testing.T) *world{nullWorld, fakeWorld, dockerWorld, qemuWorld, g5kWorld} {
 		w := newWorld(t)
 		t.Run(w.name, w.run)
 	}

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Condition:           condition,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid, "testbed": testbedCommand},
 	})
 }
 
@@ -91,6 +91,9 @@ func setup(e *testscript.Env) error {
 	e.Setenv("AGED", filepath.Join(programs, "nxc-provider-aged"))
 	e.Setenv("FAKE", filepath.Join(programs, "nxc-provider-fake")) // for .nxc/plugins of the scripts that want it
 	e.Setenv("PATH", strings.Join([]string{only, path, "/usr/local/sbin", "/usr/sbin", "/sbin"}, ":"))
+	bed := &testbed{}
+	e.Values[testbedValue{}] = bed
+	e.Defer(bed.close)
 	e.Defer(func() { failOnViolation(e) })
 	e.Defer(func() { destroyLeftovers(e, nxc) })
 	return nil

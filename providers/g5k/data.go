@@ -131,7 +131,7 @@ func (t *testbed) readNodes(ctx context.Context, want *NodesData) error {
 type StatusData struct {
 	Site     string   `nxc:"site,required" doc:"Site, such as grenoble."`
 	Cluster  string   `nxc:"cluster,optional" doc:"Cluster; by default all of the site's."`
-	Count    int64    `nxc:"together,optional,default=1" doc:"How many nodes are to be free together."`
+	Together int64    `nxc:"together,optional,default=1" doc:"How many nodes are to be free together."`
 	Walltime string   `nxc:"walltime,optional,default=1h" doc:"For how long."`
 	Total    int64    `nxc:"total,computed" doc:"How many nodes there are."`
 	Usable   int64    `nxc:"usable,computed" doc:"How many are not down or suspected."`
@@ -152,8 +152,8 @@ func (t *testbed) readStatus(ctx context.Context, want *StatusData) error {
 	if err != nil {
 		return err
 	}
-	if want.Count < 1 {
-		return sdk.AttributeError("together", fmt.Sprintf("%d nodes cannot be wanted", want.Count), "Give a number from 1 on.")
+	if want.Together < 1 {
+		return sdk.AttributeError("together", fmt.Sprintf("%d nodes cannot be wanted", want.Together), "Give a number from 1 on.")
 	}
 	status, err := t.client.Status(ctx, want.Site, want.Cluster)
 	if err != nil {
@@ -162,7 +162,7 @@ func (t *testbed) readStatus(ctx context.Context, want *StatusData) error {
 	now := nowOf(status)
 	want.Total, want.Usable = int64(len(status.Nodes)), int64(usable(status))
 	want.Free = freeNow(status, now, now.Add(walltime))
-	if w := soonest(status, int(want.Count), now, walltime); !w.at.IsZero() {
+	if w := soonest(status, int(want.Together), now, walltime); !w.at.IsZero() {
 		want.FreeAt = stamp(w.at.Unix())
 	}
 	return nil

@@ -384,3 +384,47 @@ func TestWhoIsLetIn(t *testing.T) {
 	_, err = newTestbed(t, s, Config{User: "jdoe", Password: "secret"})
 	contains(t, err, "Grid'5000 does not answer", "Is the network there?")
 }
+
+// TestASiteThatIsDown is told from one that does not exist.
+func TestASiteThatIsDown(t *testing.T) {
+	t.Parallel()
+	s := newSimulator(t, simulator.Options{})
+	bed := mustTestbed(t, s)
+	bed.client = bed.client.Impatient()
+	if err := s.SetSiteDown("lyon", true); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, bed.readSite(t.Context(), &SiteData{Site: "lyon"}), "The interface of Grid'5000 is in trouble", "503 Service Unavailable", "run the command again in a while")
+	contains(t, bed.readSite(t.Context(), &SiteData{Site: "lyons"}), `There is no site "lyons"`, "Did you mean lyon?")
+	if err := bed.readSite(t.Context(), &SiteData{Site: "grenoble"}); err != nil {
+		t.Error(message(err))
+	}
+}
+
+// TestData reads all that is told of a site.
+func TestData(t *testing.T) {
+	t.Parallel()
+	s := newSimulator(t, simulator.Options{})
+	bed := mustTestbed(t, s)
+	site := SiteData{Site: "grenoble"}
+	if err := bed.readSite(t.Context(), &site); err != nil || !slices.Equal(site.Clusters, []string{"dahu"}) || site.Name == "" {
+		t.Errorf("got %+v, %s", site, message(err))
+	}
+	cluster := ClusterData{Site: "grenoble", Cluster: "dahu"}
+	if err := bed.readCluster(t.Context(), &cluster); err != nil || cluster.Nodes != 6 || cluster.Cores == 0 || cluster.Memory == 0 {
+		t.Errorf("got %+v, %s", cluster, message(err))
+	}
+	nodes := NodesData{Site: "grenoble"}
+	if err := bed.readNodes(t.Context(), &nodes); err != nil || len(nodes.Names) != 6 || nodes.Names[0] != "dahu-1.grenoble.grid5000.fr" || nodes.Nodes[0].Cores != cluster.Cores {
+		t.Errorf("got %+v, %s", nodes, message(err))
+	}
+	newJob(t, s, api.Submission{Resources: "nodes=4,walltime=20:00:00", Command: "sleep 1d"})
+	status := StatusData{Site: "grenoble", Cluster: "dahu", Together: 4, Walltime: "1h"}
+	if err := bed.readStatus(t.Context(), &status); err != nil || status.Total != 6 || len(status.Free) != 2 || status.FreeAt == "" {
+		t.Errorf("got %+v, %s", status, message(err))
+	}
+	at, err := time.Parse(time.RFC3339, status.FreeAt)
+	if left := at.Sub(s.Now()); err != nil || left < 15*time.Hour || left > 21*time.Hour {
+		t.Errorf("4 nodes are free together in %s", left)
+	}
+}

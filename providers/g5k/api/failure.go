@@ -110,7 +110,7 @@ func isHTML(text string) bool {
 
 var (
 	wrapped = regexp.MustCompile(`(?s)^Request to \S+ failed with status \d+:\s*(.*)$`)
-	exited  = regexp.MustCompile(`^(oar\w+) command exited with status \d+:\s*`)
+	exited  = regexp.MustCompile(`(?i)^(oar\w+) command exited with status \d+:\s*`)
 	spaces  = regexp.MustCompile(`[ \t]+`)
 )
 

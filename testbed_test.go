@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator"
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
+)
+
+// testbed is a script's own Grid'5000, on this machine.
+type testbed struct{ *simulator.Simulator }
+
+func (b *testbed) close() {
+	if b.Simulator != nil {
+		b.Close()
+	}
+}
+
+// testbedCommand is what scripts say to it:
+//
+//	testbed start [CLUSTER=NODES…]    starts it, and points nxc at it
+//	testbed jobs SITE N               waits until so many jobs run or wait
+//	testbed kill SITE                 kills the newest job
+//	testbed other SITE RESOURCES      has another user submit a job
+//	testbed stall SITE on|off         stops its scheduler
+//	testbed refuse SITE STATUS TEXT   refuses the next job
+//	testbed cut METHOD PATH N         cuts the connection instead of answering, N times
+//	testbed advance DURATION          moves its clock
+func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: testbed VERB ARGUMENT…")
+	}
+	b := ts.Value(testbedValue{}).(*testbed)
+	if args[0] == "start" {
+		ts.Check(b.start(ts, args[1:]))
+		return
+	}
+	verbs := map[string]struct {
+		arguments int
+		do        func(args []string) error
+	}{
+		"jobs":    {2, func(args []string) error { return b.awaitJobs(args[0], args[1]) }},
+		"kill":    {1, func(args []string) error { return b.kill(args[0]) }},
+		"other":   {2, func(args []string) error { return b.other(args[0], args[1]) }},
+		"stall":   {2, func(args []string) error { return b.StallJobs(args[0], args[1] == "on") }},
+		"refuse":  {3, func(args []string) error { return b.refuse(args[0], args[1], args[2]) }},
+		"cut":     {3, func(args []string) error { return b.cut(args[0], args[1], args[2]) }},
+		"advance": {1, func(args []string) error { return b.advance(args[0]) }},
+	}
+	verb, ok := verbs[args[0]]
+	if !ok || len(args)-1 != verb.arguments {
+		ts.Fatalf("testbed %s: no such verb, or not its arguments", strings.Join(args, " "))
+	}
+	ts.Check(verb.do(args[1:]))
+}
+
+// testbedValue is the key of a script's testbed.
+type testbedValue struct{}
+
+// start starts it with the clusters named, on which an hour takes half a minute.
+func (b *testbed) start(ts *testscript.TestScript, clusters []string) error {
+	sizes := map[string]int{}
+	for _, c := range clusters {
+		name, number, _ := strings.Cut(c, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return err
+		}
+		sizes[name] = n
+	}
+	s, err := simulator.Start(simulator.Options{User: "jdoe", Password: "secret-word", Clusters: sizes, Speed: 120})
+	if err != nil {
+		return err
+	}
+	b.Simulator = s
+	ts.Setenv("NXC_G5K_API", s.API())
+	ts.Setenv("NXC_G5K_GATEWAY", s.Gateway())
+	ts.Setenv("NXC_G5K_KNOWN_HOSTS", s.KnownHosts())
+	ts.Setenv("G5K_LOGIN", "jdoe")
+	ts.Setenv("G5K_PASSWORD", "secret-word")
+	return nil
+}
+
+// unfinished lists the numbers of jobs that have not ended.
+func (b *testbed) unfinished(site string) (ids []int) {
+	for _, j := range b.Jobs(site) {
+		if !j.State.Over() {
+			ids = append(ids, j.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (b *testbed) awaitJobs(site, number string) error {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); len(b.unfinished(site)) != n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("after a minute %s has the jobs %v, not %d", site, b.unfinished(site), n)
+		}
+	}
+	return nil
+}
+
+func (b *testbed) kill(site string) error {
+	ids := b.unfinished(site)
+	if len(ids) == 0 {
+		return fmt.Errorf("there is no job at %s", site)
+	}
+	return b.KillJob(site, ids[len(ids)-1])
+}
+
+func (b *testbed) other(site, resources string) error {
+	_, err := b.SubmitJob(site, oar.Submission{User: "other", Resources: resources, Command: "sleep 1d"})
+	return err
+}
+
+func (b *testbed) refuse(site, status, text string) error {
+	code, err := strconv.Atoi(status)
+	if err != nil {
+		return err
+	}
+	return b.RefuseJobs(site, code, text)
+}
+
+func (b *testbed) cut(method, path, times string) error {
+	n, err := strconv.Atoi(times)
+	b.Inject(simulator.Fault{Method: method, Path: path, Cut: true, Times: n})
+	return err
+}
+
+func (b *testbed) advance(text string) error {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		b.Advance(d)
+	}
+	return err
+}
+
+// g5kWorld is jobs of a simulated Grid'5000: what must never be lost, nor made
+// twice.
+func g5kWorld(t *testing.T) *world {
+	b := &testbed{}
+	w := &world{name: "g5k", few: 4, most: 3, config: `
+variable "n" {
+  type = number
+}
+
+variable "word" {}
+
+provider "g5k" {
+  poll = "20ms"
+}
+
+resource "g5k_job" "many" {
+  count    = var.n
+  site     = "grenoble"
+  nodes    = 1
+  walltime = "160h"
+  project  = var.word
+}
+
+resource "g5k_job" "longer" {
+  site     = "lyon"
+  nodes    = 2
+  walltime = { a = "160h", b = "161h", c = "162h" }[var.word]
+}
+`}
+	w.prepare = func(t *testing.T, w *world) {
+		s, err := simulator.Start(simulator.Options{User: "jdoe", Clusters: map[string]int{"dahu": 8, "taurus": 8}, Speed: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Simulator = s
+		t.Cleanup(b.close)
+		w.env = append(w.env, "NXC_G5K_API="+s.API(), "NXC_G5K_GATEWAY=", "G5K_LOGIN=jdoe")
+	}
+	w.outside = func(t *testing.T, w *world) (attempts []string) {
+		for _, site := range []string{"grenoble", "lyon"} {
+			for _, j := range b.Jobs(site) {
+				if !j.State.Over() {
+					attempts = append(attempts, j.Name[strings.LastIndex(j.Name, "-")+1:])
+				}
+			}
+		}
+		slices.Sort(attempts)
+		return attempts
+	}
+	return w
+}
