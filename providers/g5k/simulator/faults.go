@@ -108,7 +108,11 @@ func (s *Simulator) RefuseJobs(site string, status int, message string) error {
 	if err != nil {
 		return err
 	}
-	t.oar.Refuse(oar.Refusal{Code: status, Title: fmt.Sprintf("ERROR %d - Oarsub error", status), Message: message})
+	title := "Bad query"
+	if status >= 500 {
+		title = "Oar server error"
+	}
+	t.oar.Refuse(oar.Refusal{Code: status, Title: title, Message: message})
 	return nil
 }
 

@@ -175,7 +175,7 @@ func (s *Server) delete(id int, user string) error {
 	case user != j.User && user != "root":
 		return Refusal{Code: 403, Title: "Forbidden", Message: fmt.Sprintf("Job %d does not belong to you", id)}
 	case j.ending || j.State.Over():
-		return Refusal{Code: 400, Title: "Request failed", Message: fmt.Sprintf("Cannot frag %d ; This job was already killed.", id)}
+		return Refusal{Code: 400, Title: "Oardel error", Message: fmt.Sprintf("Oardel command exited with status 1536: Deleting the job = %d ...ERROR.\nCannot frag %d ; This job was already killed.\n. (Command was: oardel %d).", id, id, id)}
 	}
 	s.event(j, "FRAG_JOB_REQUEST", fmt.Sprintf("User %s requested to frag the job %d", user, id))
 	s.end(j, killDelay, Error)

@@ -40,11 +40,19 @@ func (r Refusal) Error() string {
 // The two ways in which oarsub fails: what it refuses itself is the request's
 // fault, and a rule that dies is the server's.
 func badRequest(message string) Refusal {
-	return Refusal{400, "ERROR 400 - Oarsub error", "Oarsub command exited with status 5: " + message}
+	return Refusal{400, "Bad query", "[ADMISSION RULE] Modify resource description with type constraints\n" + message + "\nOAR_JOB_ID=-5\n" + failed}
 }
 
 func ruleDied(message string) Refusal {
-	return Refusal{500, "ERROR 500 - Oarsub error", "Oarsub command exited with status 9: [ADMISSION RULE] Error: " + message}
+	return Refusal{500, "Oar server error", "[ADMISSION RULE] Error: " + message + "\nOAR_JOB_ID=-2\n" + failed}
+}
+
+// failed is how oarsub ends when it has no job.
+const failed = "Oarsub failed: please verify your request syntax or ask for support to your admin.\n"
+
+// notReserved is what oarsub says of a reservation that it does not get.
+func notReserved(reason string) Refusal {
+	return Refusal{400, "Bad query", "# Reservation not valid --> KO" + reason + "\n"}
 }
 
 // Submit takes a job, or refuses it.
@@ -158,7 +166,7 @@ func (s *Server) reserve(j *Job, text string) error {
 		return badRequest(err.Error())
 	}
 	if start.Before(now.Add(-time.Minute)) {
-		return badRequest("Reservation not valid --> KO (Reservation too old)")
+		return notReserved(" (Reservation too old)")
 	}
 	if start.Before(now) {
 		start = now
@@ -171,11 +179,11 @@ func (s *Server) reserve(j *Job, text string) error {
 	}
 	taken, ok := s.fits(j, spans, start)
 	if !ok {
-		message := "Reservation not valid --> KO"
+		reason := ""
 		if later, _, possible := s.earliest(j, spans, start); possible {
-			message += fmt.Sprintf(" (This reservation could run at %s)", later.In(paris()).Format(time.DateTime))
+			reason = fmt.Sprintf(" (This reservation could run at %s)", later.In(paris()).Format(time.DateTime))
 		}
-		return badRequest(message)
+		return notReserved(reason)
 	}
 	j.take(s.resources, taken)
 	j.Scheduled = start
