@@ -127,6 +127,29 @@ func TestMemoryBytes(t *testing.T) {
 	}
 }
 
+// TestPlanMemory: machines of one plan count together, each once, and those that
+// run do not count.
+func TestPlanMemory(t *testing.T) {
+	h := &host{available: 1 << 30}
+	for i, tt := range []struct {
+		machine, memory string
+		starts          bool
+		want            string
+	}{
+		{"a", "600M", true, ""},
+		{"b", "900M", false, ""},
+		{"a", "600M", true, ""},
+		{"c", "600M", true, "2 machines that are to be started are to have 1200 MiB together, and 1024 MiB are available"},
+		{"a", "600M", false, ""},
+		{"c", "2G", true, "The machine that is to be started is to have 2048 MiB, and 1024 MiB"},
+	} {
+		err := h.planMemory(tt.machine, tt.memory, tt.starts)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%d: %s: %v, want %q", i, tt.machine, err, tt.want)
+		}
+	}
+}
+
 func TestBootPhases(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"": {"waiting for the kernel", ""},

@@ -34,6 +34,7 @@ type host struct {
 
 	mu       sync.Mutex
 	starting int64                  // bytes of machines that are being started
+	planned  map[string]int64       // bytes of machines that a plan would start
 	sessions map[string]*ssh.Client // by the machine's id
 }
 

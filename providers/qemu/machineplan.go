@@ -14,7 +14,7 @@ import (
 
 // Plan says early what is already certain: how the machine will run, its
 // address, the ports that it takes, and that it is to run.
-func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sdk.Planned[Machine]) error {
+func (m machines) Plan(_ context.Context, op sdk.Operation, prior *Machine, p *sdk.Planned[Machine]) error {
 	v := &p.Value
 	v.Running, v.Trouble = true, ""
 	p.SetKnown("running")
@@ -52,6 +52,11 @@ func (m machines) Plan(_ context.Context, _ sdk.Operation, prior *Machine, p *sd
 					return err
 				}
 			}
+		}
+	}
+	if !p.Unknown("memory") && v.Memory != "" {
+		if err := m.planMemory(op.UUID+" "+op.Address, v.Memory, prior == nil || !prior.Running); err != nil {
+			return err
 		}
 	}
 	if !p.Unknown("forward") {

@@ -91,10 +91,43 @@ func (h *host) checkMemory(wanted map[string]string, prior map[string]Machine) e
 		sum += bytes
 		count++
 	}
+	return h.checkSum(sum, count)
+}
+
+// planMemory notes what a machine that is to be started will have, and refuses
+// it when all that a command plans to start do not fit. A machine that runs
+// already is none of them.
+func (h *host) planMemory(machine, memory string, starts bool) error {
+	bytes, err := memoryBytes(memory)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.planned == nil {
+		h.planned = map[string]int64{}
+	}
+	if delete(h.planned, machine); !starts {
+		return nil
+	}
+	h.planned[machine] = bytes
+	var sum int64
+	for _, one := range h.planned {
+		sum += one
+	}
+	return h.checkSum(sum, len(h.planned))
+}
+
+// checkSum compares what machines are to have with what there was when nxc began.
+func (h *host) checkSum(sum int64, count int) error {
 	if h.available == 0 || sum <= h.available {
 		return nil
 	}
+	who, together := "The machine that is to be started is", ""
+	if count > 1 {
+		who, together = fmt.Sprintf("%d machines that are to be started are", count), " together"
+	}
 	return sdk.AttributeError("memory", "There is too little memory on this machine",
-		fmt.Sprintf("%d machines that are to be started are to have %s together, and %s are available. Give machines less memory, start fewer, or end other programs.",
-			count, inMegabytes(sum), inMegabytes(h.available)))
+		fmt.Sprintf("%s to have %s%s, and %s are available. Give machines less memory, start fewer, or end other programs.",
+			who, inMegabytes(sum), together, inMegabytes(h.available)))
 }
