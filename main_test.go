@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,6 +56,22 @@ func ownSubnets() string {
 	return fmt.Sprintf("10.%d.%d.0/20", 160+n/16, n%16*16)
 }
 
+// ownPort is a port for a script that is nobody's now, from those that the kernel
+// gives nobody by itself.
+func ownPort() (string, error) {
+	for range 1000 {
+		port := strconv.Itoa(20000 + int(int64(os.Getpid())+portsTried.Add(1))%10000)
+		l, err := net.Listen("tcp", ":"+port)
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return "", errors.New("no port is free")
+}
+
+// portsTried counts the ports that ownPort looked at.
+var portsTried atomic.Int64
+
 // setup gives every script a home of its own. The stand-in's files and Nix's
 // evaluations are shared with the user's cache, which they are made for.
 func setup(e *testscript.Env) error {
@@ -65,6 +83,11 @@ func setup(e *testscript.Env) error {
 	e.Setenv("XDG_CACHE_HOME", cache)
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
 	e.Setenv("NXC_DOCKER_SUBNETS", ownSubnets())
+	port, err := ownPort()
+	if err != nil {
+		return err
+	}
+	e.Setenv("PORT", port)
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("USER", "tester")
 	e.Setenv("TMPDIR", os.TempDir()) // Nix's build users cannot enter a script's own
