@@ -54,6 +54,11 @@ func (t testNode) Link(ctx context.Context, l plugins.Link) error {
 	return told(t.project.Link(ctx, t.node, l))
 }
 
+func (t testNode) Monitor(ctx context.Context, command string) (string, error) {
+	answer, diags := t.project.Monitor(ctx, t.node, command)
+	return answer, told(diags)
+}
+
 // toldError is what diagnostics say, in the words of an exception.
 type toldError struct{ diags hcl.Diagnostics }
 

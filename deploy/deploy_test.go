@@ -110,6 +110,11 @@ func (c *counted) Power(ctx context.Context, n plugins.Node, a plugins.PowerActi
 	return c.Provider.Power(ctx, n, a, progress)
 }
 
+func (c *counted) Monitor(ctx context.Context, n plugins.Node, command string) (string, plugins.Diagnostics) {
+	c.p.count("Monitor")
+	return c.Provider.Monitor(ctx, n, command)
+}
+
 func (c *counted) Link(ctx context.Context, n plugins.Node, l plugins.Link) plugins.Diagnostics {
 	c.p.count("Link")
 	return c.Provider.Link(ctx, n, l)

@@ -53,6 +53,15 @@ func (p *Project) Copy(ctx context.Context, n *RunningNode, c plugins.Copy) hcl.
 	return asHCL(n.provider.Copy(ctx, n.node, c), nil)
 }
 
+// Monitor tells what runs a node a command in its own words.
+func (p *Project) Monitor(ctx context.Context, n *RunningNode, command string) (string, hcl.Diagnostics) {
+	if diags := n.offers(plugins.HandMonitor, "be told so: nothing that runs it listens"); diags.HasErrors() {
+		return "", diags
+	}
+	answer, d := n.provider.Monitor(ctx, n.node, command)
+	return answer, asHCL(d, nil)
+}
+
 // Link changes the quality of a node's network. It holds until it is changed
 // again, or the node starts anew.
 func (p *Project) Link(ctx context.Context, n *RunningNode, l plugins.Link) hcl.Diagnostics {

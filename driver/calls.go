@@ -83,7 +83,8 @@ func (s *session) do(ctx context.Context, r *request) (any, error) {
 	case "forward":
 		return nil, s.forward(n, r.HostPort, r.GuestPort)
 	case "monitor":
-		return nil, notPossible{fmt.Sprintf("%s has no QEMU monitor to speak to: keys, screenshots and monitor commands need the flavour nixos-test", s.o.Flavour)}
+		said, err := n.Monitor(ctx, r.Command)
+		return map[string]string{"said": said}, n.named(err)
 	case "interact":
 		if s.o.Interact == nil {
 			return nil, notPossible{"a test has no terminal: use nxc driver for an interactive session"}
@@ -106,6 +107,8 @@ func handOf(call string) (hand plugins.Hand, verb string) {
 		return plugins.HandConsole, "show consoles"
 	case "link":
 		return plugins.HandLink, "unplug networks"
+	case "monitor":
+		return plugins.HandMonitor, "press keys, show screens or speak to a monitor"
 	}
 	return "", ""
 }

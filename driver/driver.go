@@ -30,6 +30,8 @@ type Node interface {
 	Power(ctx context.Context, a plugins.PowerAction) error
 	Console(ctx context.Context, c plugins.Console) error
 	Link(ctx context.Context, l plugins.Link) error
+	// Monitor tells what runs the node a command in its own words.
+	Monitor(ctx context.Context, command string) (string, error)
 }
 
 // Script is a test.

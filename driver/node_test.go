@@ -20,10 +20,11 @@ type local struct {
 var _ Node = local{}
 
 func (l local) Name() string                                     { return l.name }
-func (l local) Offers(plugins.Hand) bool                         { return !l.less }
+func (l local) Offers(h plugins.Hand) bool                       { return !l.less && h != plugins.HandMonitor }
 func (l local) Put(context.Context, string, string) error        { return nil }
 func (l local) Get(context.Context, string, string) error        { return nil }
 func (l local) Power(context.Context, plugins.PowerAction) error { return nil }
+func (l local) Monitor(context.Context, string) (string, error)  { return "", nil }
 func (l local) Link(context.Context, plugins.Link) error         { return nil }
 
 // Console has said something before, and says no more.

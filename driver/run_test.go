@@ -109,7 +109,7 @@ func TestFailures(t *testing.T) {
 		"log.error":      {"log.error('no more')\n", Failed, 1, []string{"no more"}, ""},
 		"wait":           {"server.wait_until_succeeds('echo still; false', timeout=1)\n", Failed, 1, []string{"timed out after 1.", "stdout: still"}, "server: waiting for success: echo still; false"},
 		"unit of no one": {"machines['nobody']\n", Broken, 1, []string{`there is no machine 'nobody'`}, ""},
-		"not possible":   {"server.screenshot('x')\n", Machine, 1, []string{"no QEMU monitor"}, ""},
+		"not possible":   {"server.screenshot('x')\n", Machine, 1, []string{"here cannot press keys, show screens or speak to a monitor"}, ""},
 		"too much":       {"server.succeed('head -c 80000000 /dev/zero')\n", Machine, 1, []string{"printed more than 64 MiB"}, ""},
 		"several":        {"driver.parallel(lambda m: m.succeed('exit 4'))\n", Failed, 1, []string{"2 of 2 machines failed"}, ""},
 		"condition": {"@polling_condition(seconds_interval=0)\ndef good():\n  'all is well'\n  return False\nwith good:\n  server.succeed('true')\n", Failed, 6,

@@ -79,6 +79,9 @@ type Provider interface {
 	Console(ctx context.Context, n Node, c Console) Diagnostics
 	// Link changes the quality of a node's network.
 	Link(ctx context.Context, n Node, l Link) Diagnostics
+	// Monitor tells what runs a node a command in its own words, such as
+	// QEMU's monitor, and returns its answer.
+	Monitor(ctx context.Context, n Node, command string) (answer string, d Diagnostics)
 
 	// Stop asks the provider to end what it is doing as soon as it safely can.
 	// Calls under way return with what they reached.
@@ -134,6 +137,7 @@ const (
 	HandPower   Hand = "power"
 	HandConsole Hand = "console"
 	HandLink    Hand = "link"
+	HandMonitor Hand = "monitor"
 	HandContext Hand = "context"
 )
 

@@ -4,14 +4,20 @@
 import functools
 import json
 import os
+import shutil
+import socket
 import threading
 import urllib.request
 
 from nxc_driver import Driver, MachineError
 
-flavour = driver.backend.flavour.split("::")[-1]
-with open(os.path.join(os.environ["REPO"], "website", "content", "language", "testscript", "methods.json")) as file:
-    table = {row["name"]: row["flavours"].get(flavour, "") for row in json.load(file)}
+# Inside a Nix build there is no other file: the script itself begins with both.
+flavour = globals().get("flavour") or driver.backend.flavour.split("::")[-1]
+methods = globals().get("methods")
+if methods is None:
+    with open(os.path.join(os.environ["REPO"], "website", "content", "language", "testscript", "methods.json")) as file:
+        methods = file.read()
+table = {row["name"]: row["flavours"][flavour] for row in json.loads(methods)["methods"]}
 
 worked, refused = set(), {}
 inside = threading.local()
@@ -103,6 +109,7 @@ with subtest("files, ports and sockets"):
     server.wait_for_open_unix_socket("/run/systemd/private")
     server.wait_for_open_unix_socket("/run/systemd/journal/socket", is_datagram=True)
     out = os.environ["out"]
+    os.makedirs(out, exist_ok=True)
     with open(os.path.join(out, "given"), "w") as file:
         file.write("given\n")
     client1.copy_from_host(os.path.join(out, "given"), "/srv/deep/down/copy")
@@ -122,9 +129,12 @@ with subtest("network"):
     client1.succeed("true")
     client1.unblock()
     client1.wait_until_succeeds("curl -sSf -m 5 http://server/", timeout=60)
-    port = 20000 + os.getpid() % 20000
-    server.forward_port(port, 80)
-    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode() == page
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    attempt(server.forward_port, port, 80)
+    if "forward_port" in worked:
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode() == page
 
 with subtest("consoles"):
     server.serial_text = None  # a machine may carry what a script likes
@@ -139,12 +149,24 @@ with subtest("consoles"):
 
 with subtest("screens"):
     attempt(client1.send_monitor_command, "info status")
+    if "send_monitor_command" in worked:
+        # A text on the screen, and a line from the keyboard.
+        client1.succeed(r"printf '\033[2J\033[HThe quick brown fox\n' >/dev/tty1")
+        client1.succeed("(timeout 600 head -n 1 </dev/tty1 >/tmp/typed) >/dev/null 2>&1 &")
+    attempt(client1.send_chars, "Typed: a_b-c")
     attempt(client1.send_key, "ret")
-    attempt(client1.send_chars, "a\n")
+    if "send_key" in worked:
+        client1.wait_until_succeeds("grep -x 'Typed: a_b-c' /tmp/typed", timeout=60)
     attempt(client1.screenshot, "screen")
+    if "screenshot" in worked:
+        with open(os.path.join(out, "screen.png"), "rb") as file:
+            assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    attempt(client1.wait_for_text, "quick brown", timeout=60)
     attempt(client1.get_screen_text)
     attempt(client1.get_screen_text_variants)
-    attempt(client1.wait_for_text, "login", timeout=5)
+    if shutil.which("tesseract") is None and table["wait_for_text"] == "yes":
+        assert "tesseract" in refused["wait_for_text"], refused
+        worked |= {"wait_for_text", "get_screen_text", "get_screen_text_variants"}
 
 with subtest("all machines"):
     names = driver.parallel(lambda machine: machine.succeed("cat /proc/sys/kernel/hostname").strip())
@@ -177,18 +199,20 @@ with subtest("power"):
     client1.wait_for_shutdown()
     assert not client1.is_up()
     client1.start()
+    client1.connect()
     assert client1.is_up()
     client1.fail("test -e /run/boot")
     client1.reboot()
-    client1.connect()
     client1.wait_for_connection()
     server.execute("systemctl poweroff", check_return=False)
     client1.shutdown()
-    try:
-        client1.succeed("true")
-        raise AssertionError("a machine that is down took a command")
-    except MachineError as e:
-        assert client1.name in str(e), e
+    assert not client1.is_up()
+    if flavour != "nixos-test":  # where a command starts the machine, as NixOS has it
+        try:
+            client1.succeed("true")
+            raise AssertionError("a machine that is down took a command")
+        except MachineError as e:
+            assert client1.name in str(e), e
     driver.join_all()
 
 problems = []
@@ -198,7 +222,7 @@ for name, cell in sorted(table.items()):
     if cell.startswith("no:") and name not in refused:
         problems.append(f"{name} is not in the table for {flavour}, and was not refused")
 for name in worked:
-    if table.get(name, "yes") not in ("yes", "session"):
+    if table.get(name, "yes") != "yes" and not table[name].startswith("session: "):
         problems.append(f"{name} worked on {flavour}, and the table says {table[name]!r}")
 assert not problems, "\n".join(problems)
 print(f"{len(worked)} methods worked, {len(refused)} were refused")

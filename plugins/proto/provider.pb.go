@@ -951,7 +951,7 @@ type ResourceType struct {
 	Version         int64                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	Block           *Block                 `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`
 	Node            bool                   `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`
-	Hands           []string               `protobuf:"bytes,4,rep,name=hands,proto3" json:"hands,omitempty"` // exec copy power console link context
+	Hands           []string               `protobuf:"bytes,4,rep,name=hands,proto3" json:"hands,omitempty"` // exec copy power console link monitor context
 	CustomPlan      bool                   `protobuf:"varint,5,opt,name=custom_plan,json=customPlan,proto3" json:"custom_plan,omitempty"`
 	FindWindowMs    int64                  `protobuf:"varint,6,opt,name=find_window_ms,json=findWindowMs,proto3" json:"find_window_ms,omitempty"` // how long a create may be in flight after a crash
 	CreateTimeoutMs int64                  `protobuf:"varint,7,opt,name=create_timeout_ms,json=createTimeoutMs,proto3" json:"create_timeout_ms,omitempty"`
@@ -4980,6 +4980,110 @@ func (x *LinkResponse) GetDiagnostics() []*Diagnostic {
 	return nil
 }
 
+type MonitorRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Command       string                 `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorRequest) Reset() {
+	*x = MonitorRequest{}
+	mi := &file_provider_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorRequest) ProtoMessage() {}
+
+func (x *MonitorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorRequest.ProtoReflect.Descriptor instead.
+func (*MonitorRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *MonitorRequest) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *MonitorRequest) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+type MonitorResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answer        string                 `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	Diagnostics   []*Diagnostic          `protobuf:"bytes,2,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitorResponse) Reset() {
+	*x = MonitorResponse{}
+	mi := &file_provider_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitorResponse) ProtoMessage() {}
+
+func (x *MonitorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitorResponse.ProtoReflect.Descriptor instead.
+func (*MonitorResponse) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *MonitorResponse) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *MonitorResponse) GetDiagnostics() []*Diagnostic {
+	if x != nil {
+		return x.Diagnostics
+	}
+	return nil
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4988,7 +5092,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_provider_proto_msgTypes[68]
+	mi := &file_provider_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5000,7 +5104,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[68]
+	mi := &file_provider_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5013,7 +5117,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{68}
+	return file_provider_proto_rawDescGZIP(), []int{70}
 }
 
 type StopResponse struct {
@@ -5024,7 +5128,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_provider_proto_msgTypes[69]
+	mi := &file_provider_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5036,7 +5140,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[69]
+	mi := &file_provider_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5049,7 +5153,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{69}
+	return file_provider_proto_rawDescGZIP(), []int{71}
 }
 
 var File_provider_proto protoreflect.FileDescriptor
@@ -5419,10 +5523,15 @@ const file_provider_proto_rawDesc = "" +
 	"\x04loss\x18\x04 \x01(\x01R\x04loss\x12\x1b\n" +
 	"\trate_bits\x18\x05 \x01(\x03R\brateBits\"M\n" +
 	"\fLinkResponse\x12=\n" +
-	"\vdiagnostics\x18\x01 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"\r\n" +
+	"\vdiagnostics\x18\x01 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"U\n" +
+	"\x0eMonitorRequest\x12)\n" +
+	"\x04node\x18\x01 \x01(\v2\x15.nxc.provider.v1.NodeR\x04node\x12\x18\n" +
+	"\acommand\x18\x02 \x01(\tR\acommand\"h\n" +
+	"\x0fMonitorResponse\x12\x16\n" +
+	"\x06answer\x18\x01 \x01(\tR\x06answer\x12=\n" +
+	"\vdiagnostics\x18\x02 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse2\xdb\n" +
-	"\n" +
+	"\fStopResponse2\xa9\v\n" +
 	"\bProvider\x12I\n" +
 	"\x06Schema\x12\x1e.nxc.provider.v1.SchemaRequest\x1a\x1f.nxc.provider.v1.SchemaResponse\x12R\n" +
 	"\tConfigure\x12!.nxc.provider.v1.ConfigureRequest\x1a\".nxc.provider.v1.ConfigureResponse\x12S\n" +
@@ -5441,7 +5550,8 @@ const file_provider_proto_rawDesc = "" +
 	"\x04Copy\x12\x1a.nxc.provider.v1.CopyInput\x1a\x1b.nxc.provider.v1.CopyOutput(\x010\x01\x12E\n" +
 	"\x05Power\x12\x1d.nxc.provider.v1.PowerRequest\x1a\x1b.nxc.provider.v1.PowerEvent0\x01\x12L\n" +
 	"\aConsole\x12\x1d.nxc.provider.v1.ConsoleInput\x1a\x1e.nxc.provider.v1.ConsoleOutput(\x010\x01\x12C\n" +
-	"\x04Link\x12\x1c.nxc.provider.v1.LinkRequest\x1a\x1d.nxc.provider.v1.LinkResponse\x12C\n" +
+	"\x04Link\x12\x1c.nxc.provider.v1.LinkRequest\x1a\x1d.nxc.provider.v1.LinkResponse\x12L\n" +
+	"\aMonitor\x12\x1f.nxc.provider.v1.MonitorRequest\x1a .nxc.provider.v1.MonitorResponse\x12C\n" +
 	"\x04Stop\x12\x1c.nxc.provider.v1.StopRequest\x1a\x1d.nxc.provider.v1.StopResponseB2Z0github.com/nixos-compose/nxc/plugins/proto;protob\x06proto3"
 
 var (
@@ -5457,7 +5567,7 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_provider_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),   // 0: nxc.provider.v1.Diagnostic.Severity
 	(NestedBlock_Nesting)(0),   // 1: nxc.provider.v1.NestedBlock.Nesting
@@ -5531,137 +5641,143 @@ var file_provider_proto_goTypes = []any{
 	(*ConsoleDone)(nil),        // 69: nxc.provider.v1.ConsoleDone
 	(*LinkRequest)(nil),        // 70: nxc.provider.v1.LinkRequest
 	(*LinkResponse)(nil),       // 71: nxc.provider.v1.LinkResponse
-	(*StopRequest)(nil),        // 72: nxc.provider.v1.StopRequest
-	(*StopResponse)(nil),       // 73: nxc.provider.v1.StopResponse
-	nil,                        // 74: nxc.provider.v1.SchemaResponse.ResourcesEntry
-	nil,                        // 75: nxc.provider.v1.SchemaResponse.DataEntry
-	nil,                        // 76: nxc.provider.v1.SchemaResponse.FlavoursEntry
-	nil,                        // 77: nxc.provider.v1.Flavour.SourcesEntry
-	nil,                        // 78: nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	(*MonitorRequest)(nil),     // 72: nxc.provider.v1.MonitorRequest
+	(*MonitorResponse)(nil),    // 73: nxc.provider.v1.MonitorResponse
+	(*StopRequest)(nil),        // 74: nxc.provider.v1.StopRequest
+	(*StopResponse)(nil),       // 75: nxc.provider.v1.StopResponse
+	nil,                        // 76: nxc.provider.v1.SchemaResponse.ResourcesEntry
+	nil,                        // 77: nxc.provider.v1.SchemaResponse.DataEntry
+	nil,                        // 78: nxc.provider.v1.SchemaResponse.FlavoursEntry
+	nil,                        // 79: nxc.provider.v1.Flavour.SourcesEntry
+	nil,                        // 80: nxc.provider.v1.ExpandHeader.ArtifactsEntry
 }
 var file_provider_proto_depIdxs = []int32{
-	0,  // 0: nxc.provider.v1.Diagnostic.severity:type_name -> nxc.provider.v1.Diagnostic.Severity
-	5,  // 1: nxc.provider.v1.Diagnostic.path:type_name -> nxc.provider.v1.PathStep
-	10, // 2: nxc.provider.v1.SchemaResponse.config:type_name -> nxc.provider.v1.Block
-	74, // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
-	75, // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
-	76, // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
-	4,  // 6: nxc.provider.v1.SchemaResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	11, // 7: nxc.provider.v1.Block.attributes:type_name -> nxc.provider.v1.Attribute
-	12, // 8: nxc.provider.v1.Block.blocks:type_name -> nxc.provider.v1.NestedBlock
-	1,  // 9: nxc.provider.v1.NestedBlock.nesting:type_name -> nxc.provider.v1.NestedBlock.Nesting
-	10, // 10: nxc.provider.v1.NestedBlock.block:type_name -> nxc.provider.v1.Block
-	10, // 11: nxc.provider.v1.ResourceType.block:type_name -> nxc.provider.v1.Block
-	10, // 12: nxc.provider.v1.DataType.block:type_name -> nxc.provider.v1.Block
-	10, // 13: nxc.provider.v1.Flavour.block:type_name -> nxc.provider.v1.Block
-	77, // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
-	18, // 15: nxc.provider.v1.ConfigureResponse.location:type_name -> nxc.provider.v1.Location
-	4,  // 16: nxc.provider.v1.ConfigureResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	2,  // 17: nxc.provider.v1.ValidateRequest.kind:type_name -> nxc.provider.v1.ValidateRequest.Kind
-	4,  // 18: nxc.provider.v1.ValidateResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	22, // 19: nxc.provider.v1.ExpandRequest.header:type_name -> nxc.provider.v1.ExpandHeader
-	25, // 20: nxc.provider.v1.ExpandRequest.prior:type_name -> nxc.provider.v1.PriorObject
-	23, // 21: nxc.provider.v1.ExpandHeader.roles:type_name -> nxc.provider.v1.Role
-	78, // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
-	24, // 23: nxc.provider.v1.PriorObject.resource:type_name -> nxc.provider.v1.ResourceKey
-	27, // 24: nxc.provider.v1.ExpandResponse.resource:type_name -> nxc.provider.v1.ExpandedResource
-	29, // 25: nxc.provider.v1.ExpandResponse.node:type_name -> nxc.provider.v1.ExpandedNode
-	4,  // 26: nxc.provider.v1.ExpandResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
-	30, // 27: nxc.provider.v1.ExpandResponse.file:type_name -> nxc.provider.v1.ExpandedFile
-	24, // 28: nxc.provider.v1.ExpandedResource.resource:type_name -> nxc.provider.v1.ResourceKey
-	28, // 29: nxc.provider.v1.ExpandedResource.references:type_name -> nxc.provider.v1.Reference
-	24, // 30: nxc.provider.v1.ExpandedResource.depends_on:type_name -> nxc.provider.v1.ResourceKey
-	5,  // 31: nxc.provider.v1.Reference.path:type_name -> nxc.provider.v1.PathStep
-	24, // 32: nxc.provider.v1.Reference.from:type_name -> nxc.provider.v1.ResourceKey
-	24, // 33: nxc.provider.v1.ExpandedNode.resource:type_name -> nxc.provider.v1.ResourceKey
-	6,  // 34: nxc.provider.v1.ReadRequest.operation:type_name -> nxc.provider.v1.Operation
-	4,  // 35: nxc.provider.v1.ReadResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 36: nxc.provider.v1.PlanRequest.operation:type_name -> nxc.provider.v1.Operation
-	35, // 37: nxc.provider.v1.PlanResponse.replace:type_name -> nxc.provider.v1.Replace
-	4,  // 38: nxc.provider.v1.PlanResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	5,  // 39: nxc.provider.v1.Replace.path:type_name -> nxc.provider.v1.PathStep
-	4,  // 40: nxc.provider.v1.ReadDataResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 41: nxc.provider.v1.ImportRequest.operation:type_name -> nxc.provider.v1.Operation
-	4,  // 42: nxc.provider.v1.ImportResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	4,  // 43: nxc.provider.v1.UpgradeResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	6,  // 44: nxc.provider.v1.ApplyRequest.operation:type_name -> nxc.provider.v1.Operation
-	3,  // 45: nxc.provider.v1.ApplyRequest.action:type_name -> nxc.provider.v1.ApplyRequest.Action
-	49, // 46: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
-	42, // 47: nxc.provider.v1.ApplyInput.start:type_name -> nxc.provider.v1.ApplyRequest
-	7,  // 48: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
-	45, // 49: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
-	4,  // 50: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	48, // 51: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
-	4,  // 52: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
-	50, // 53: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
-	6,  // 54: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
-	51, // 55: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
-	49, // 56: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
-	4,  // 57: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	56, // 58: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
-	54, // 59: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
-	51, // 60: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
-	54, // 61: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
-	58, // 62: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
-	4,  // 63: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	60, // 64: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
-	51, // 65: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
-	62, // 66: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
-	4,  // 67: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	51, // 68: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
-	7,  // 69: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
-	65, // 70: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
-	4,  // 71: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	67, // 72: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
-	51, // 73: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
-	69, // 74: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
-	4,  // 75: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	51, // 76: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
-	4,  // 77: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
-	13, // 78: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
-	14, // 79: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
-	15, // 80: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
-	8,  // 81: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
-	16, // 82: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
-	19, // 83: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
-	21, // 84: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
-	31, // 85: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
-	33, // 86: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
-	36, // 87: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
-	38, // 88: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
-	40, // 89: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
-	43, // 90: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyInput
-	46, // 91: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
-	52, // 92: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
-	55, // 93: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
-	59, // 94: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
-	63, // 95: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
-	66, // 96: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
-	70, // 97: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
-	72, // 98: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
-	9,  // 99: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
-	17, // 100: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
-	20, // 101: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
-	26, // 102: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
-	32, // 103: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
-	34, // 104: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
-	37, // 105: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
-	39, // 106: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
-	41, // 107: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
-	44, // 108: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
-	47, // 109: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
-	53, // 110: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
-	57, // 111: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
-	61, // 112: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
-	64, // 113: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
-	68, // 114: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
-	71, // 115: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
-	73, // 116: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
-	99, // [99:117] is the sub-list for method output_type
-	81, // [81:99] is the sub-list for method input_type
-	81, // [81:81] is the sub-list for extension type_name
-	81, // [81:81] is the sub-list for extension extendee
-	0,  // [0:81] is the sub-list for field type_name
+	0,   // 0: nxc.provider.v1.Diagnostic.severity:type_name -> nxc.provider.v1.Diagnostic.Severity
+	5,   // 1: nxc.provider.v1.Diagnostic.path:type_name -> nxc.provider.v1.PathStep
+	10,  // 2: nxc.provider.v1.SchemaResponse.config:type_name -> nxc.provider.v1.Block
+	76,  // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
+	77,  // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
+	78,  // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
+	4,   // 6: nxc.provider.v1.SchemaResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	11,  // 7: nxc.provider.v1.Block.attributes:type_name -> nxc.provider.v1.Attribute
+	12,  // 8: nxc.provider.v1.Block.blocks:type_name -> nxc.provider.v1.NestedBlock
+	1,   // 9: nxc.provider.v1.NestedBlock.nesting:type_name -> nxc.provider.v1.NestedBlock.Nesting
+	10,  // 10: nxc.provider.v1.NestedBlock.block:type_name -> nxc.provider.v1.Block
+	10,  // 11: nxc.provider.v1.ResourceType.block:type_name -> nxc.provider.v1.Block
+	10,  // 12: nxc.provider.v1.DataType.block:type_name -> nxc.provider.v1.Block
+	10,  // 13: nxc.provider.v1.Flavour.block:type_name -> nxc.provider.v1.Block
+	79,  // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
+	18,  // 15: nxc.provider.v1.ConfigureResponse.location:type_name -> nxc.provider.v1.Location
+	4,   // 16: nxc.provider.v1.ConfigureResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	2,   // 17: nxc.provider.v1.ValidateRequest.kind:type_name -> nxc.provider.v1.ValidateRequest.Kind
+	4,   // 18: nxc.provider.v1.ValidateResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	22,  // 19: nxc.provider.v1.ExpandRequest.header:type_name -> nxc.provider.v1.ExpandHeader
+	25,  // 20: nxc.provider.v1.ExpandRequest.prior:type_name -> nxc.provider.v1.PriorObject
+	23,  // 21: nxc.provider.v1.ExpandHeader.roles:type_name -> nxc.provider.v1.Role
+	80,  // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	24,  // 23: nxc.provider.v1.PriorObject.resource:type_name -> nxc.provider.v1.ResourceKey
+	27,  // 24: nxc.provider.v1.ExpandResponse.resource:type_name -> nxc.provider.v1.ExpandedResource
+	29,  // 25: nxc.provider.v1.ExpandResponse.node:type_name -> nxc.provider.v1.ExpandedNode
+	4,   // 26: nxc.provider.v1.ExpandResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
+	30,  // 27: nxc.provider.v1.ExpandResponse.file:type_name -> nxc.provider.v1.ExpandedFile
+	24,  // 28: nxc.provider.v1.ExpandedResource.resource:type_name -> nxc.provider.v1.ResourceKey
+	28,  // 29: nxc.provider.v1.ExpandedResource.references:type_name -> nxc.provider.v1.Reference
+	24,  // 30: nxc.provider.v1.ExpandedResource.depends_on:type_name -> nxc.provider.v1.ResourceKey
+	5,   // 31: nxc.provider.v1.Reference.path:type_name -> nxc.provider.v1.PathStep
+	24,  // 32: nxc.provider.v1.Reference.from:type_name -> nxc.provider.v1.ResourceKey
+	24,  // 33: nxc.provider.v1.ExpandedNode.resource:type_name -> nxc.provider.v1.ResourceKey
+	6,   // 34: nxc.provider.v1.ReadRequest.operation:type_name -> nxc.provider.v1.Operation
+	4,   // 35: nxc.provider.v1.ReadResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,   // 36: nxc.provider.v1.PlanRequest.operation:type_name -> nxc.provider.v1.Operation
+	35,  // 37: nxc.provider.v1.PlanResponse.replace:type_name -> nxc.provider.v1.Replace
+	4,   // 38: nxc.provider.v1.PlanResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	5,   // 39: nxc.provider.v1.Replace.path:type_name -> nxc.provider.v1.PathStep
+	4,   // 40: nxc.provider.v1.ReadDataResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,   // 41: nxc.provider.v1.ImportRequest.operation:type_name -> nxc.provider.v1.Operation
+	4,   // 42: nxc.provider.v1.ImportResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	4,   // 43: nxc.provider.v1.UpgradeResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	6,   // 44: nxc.provider.v1.ApplyRequest.operation:type_name -> nxc.provider.v1.Operation
+	3,   // 45: nxc.provider.v1.ApplyRequest.action:type_name -> nxc.provider.v1.ApplyRequest.Action
+	49,  // 46: nxc.provider.v1.ApplyRequest.context:type_name -> nxc.provider.v1.Context
+	42,  // 47: nxc.provider.v1.ApplyInput.start:type_name -> nxc.provider.v1.ApplyRequest
+	7,   // 48: nxc.provider.v1.ApplyEvent.progress:type_name -> nxc.provider.v1.Progress
+	45,  // 49: nxc.provider.v1.ApplyEvent.result:type_name -> nxc.provider.v1.ApplyResult
+	4,   // 50: nxc.provider.v1.ApplyResult.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	48,  // 51: nxc.provider.v1.FindResponse.found:type_name -> nxc.provider.v1.Found
+	4,   // 52: nxc.provider.v1.FindResponse.diagnostic:type_name -> nxc.provider.v1.Diagnostic
+	50,  // 53: nxc.provider.v1.Context.files:type_name -> nxc.provider.v1.ContextFile
+	6,   // 54: nxc.provider.v1.Node.operation:type_name -> nxc.provider.v1.Operation
+	51,  // 55: nxc.provider.v1.SetContextRequest.node:type_name -> nxc.provider.v1.Node
+	49,  // 56: nxc.provider.v1.SetContextRequest.context:type_name -> nxc.provider.v1.Context
+	4,   // 57: nxc.provider.v1.SetContextResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	56,  // 58: nxc.provider.v1.ExecInput.start:type_name -> nxc.provider.v1.ExecStart
+	54,  // 59: nxc.provider.v1.ExecInput.resize:type_name -> nxc.provider.v1.WindowSize
+	51,  // 60: nxc.provider.v1.ExecStart.node:type_name -> nxc.provider.v1.Node
+	54,  // 61: nxc.provider.v1.ExecStart.tty:type_name -> nxc.provider.v1.WindowSize
+	58,  // 62: nxc.provider.v1.ExecOutput.exit:type_name -> nxc.provider.v1.ExecExit
+	4,   // 63: nxc.provider.v1.ExecExit.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	60,  // 64: nxc.provider.v1.CopyInput.start:type_name -> nxc.provider.v1.CopyStart
+	51,  // 65: nxc.provider.v1.CopyStart.node:type_name -> nxc.provider.v1.Node
+	62,  // 66: nxc.provider.v1.CopyOutput.done:type_name -> nxc.provider.v1.CopyDone
+	4,   // 67: nxc.provider.v1.CopyDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	51,  // 68: nxc.provider.v1.PowerRequest.node:type_name -> nxc.provider.v1.Node
+	7,   // 69: nxc.provider.v1.PowerEvent.progress:type_name -> nxc.provider.v1.Progress
+	65,  // 70: nxc.provider.v1.PowerEvent.done:type_name -> nxc.provider.v1.PowerDone
+	4,   // 71: nxc.provider.v1.PowerDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	67,  // 72: nxc.provider.v1.ConsoleInput.start:type_name -> nxc.provider.v1.ConsoleStart
+	51,  // 73: nxc.provider.v1.ConsoleStart.node:type_name -> nxc.provider.v1.Node
+	69,  // 74: nxc.provider.v1.ConsoleOutput.done:type_name -> nxc.provider.v1.ConsoleDone
+	4,   // 75: nxc.provider.v1.ConsoleDone.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	51,  // 76: nxc.provider.v1.LinkRequest.node:type_name -> nxc.provider.v1.Node
+	4,   // 77: nxc.provider.v1.LinkResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	51,  // 78: nxc.provider.v1.MonitorRequest.node:type_name -> nxc.provider.v1.Node
+	4,   // 79: nxc.provider.v1.MonitorResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
+	13,  // 80: nxc.provider.v1.SchemaResponse.ResourcesEntry.value:type_name -> nxc.provider.v1.ResourceType
+	14,  // 81: nxc.provider.v1.SchemaResponse.DataEntry.value:type_name -> nxc.provider.v1.DataType
+	15,  // 82: nxc.provider.v1.SchemaResponse.FlavoursEntry.value:type_name -> nxc.provider.v1.Flavour
+	8,   // 83: nxc.provider.v1.Provider.Schema:input_type -> nxc.provider.v1.SchemaRequest
+	16,  // 84: nxc.provider.v1.Provider.Configure:input_type -> nxc.provider.v1.ConfigureRequest
+	19,  // 85: nxc.provider.v1.Provider.Validate:input_type -> nxc.provider.v1.ValidateRequest
+	21,  // 86: nxc.provider.v1.Provider.Expand:input_type -> nxc.provider.v1.ExpandRequest
+	31,  // 87: nxc.provider.v1.Provider.Read:input_type -> nxc.provider.v1.ReadRequest
+	33,  // 88: nxc.provider.v1.Provider.Plan:input_type -> nxc.provider.v1.PlanRequest
+	36,  // 89: nxc.provider.v1.Provider.ReadData:input_type -> nxc.provider.v1.ReadDataRequest
+	38,  // 90: nxc.provider.v1.Provider.Import:input_type -> nxc.provider.v1.ImportRequest
+	40,  // 91: nxc.provider.v1.Provider.Upgrade:input_type -> nxc.provider.v1.UpgradeRequest
+	43,  // 92: nxc.provider.v1.Provider.Apply:input_type -> nxc.provider.v1.ApplyInput
+	46,  // 93: nxc.provider.v1.Provider.Find:input_type -> nxc.provider.v1.FindRequest
+	52,  // 94: nxc.provider.v1.Provider.SetContext:input_type -> nxc.provider.v1.SetContextRequest
+	55,  // 95: nxc.provider.v1.Provider.Exec:input_type -> nxc.provider.v1.ExecInput
+	59,  // 96: nxc.provider.v1.Provider.Copy:input_type -> nxc.provider.v1.CopyInput
+	63,  // 97: nxc.provider.v1.Provider.Power:input_type -> nxc.provider.v1.PowerRequest
+	66,  // 98: nxc.provider.v1.Provider.Console:input_type -> nxc.provider.v1.ConsoleInput
+	70,  // 99: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
+	72,  // 100: nxc.provider.v1.Provider.Monitor:input_type -> nxc.provider.v1.MonitorRequest
+	74,  // 101: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
+	9,   // 102: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
+	17,  // 103: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
+	20,  // 104: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
+	26,  // 105: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
+	32,  // 106: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
+	34,  // 107: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
+	37,  // 108: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
+	39,  // 109: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
+	41,  // 110: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
+	44,  // 111: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
+	47,  // 112: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
+	53,  // 113: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
+	57,  // 114: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
+	61,  // 115: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
+	64,  // 116: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
+	68,  // 117: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
+	71,  // 118: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
+	73,  // 119: nxc.provider.v1.Provider.Monitor:output_type -> nxc.provider.v1.MonitorResponse
+	75,  // 120: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
+	102, // [102:121] is the sub-list for method output_type
+	83,  // [83:102] is the sub-list for method input_type
+	83,  // [83:83] is the sub-list for extension type_name
+	83,  // [83:83] is the sub-list for extension extendee
+	0,   // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -5735,7 +5851,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   75,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

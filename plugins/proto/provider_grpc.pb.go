@@ -72,6 +72,7 @@ const (
 	Provider_Power_FullMethodName      = "/nxc.provider.v1.Provider/Power"
 	Provider_Console_FullMethodName    = "/nxc.provider.v1.Provider/Console"
 	Provider_Link_FullMethodName       = "/nxc.provider.v1.Provider/Link"
+	Provider_Monitor_FullMethodName    = "/nxc.provider.v1.Provider/Monitor"
 	Provider_Stop_FullMethodName       = "/nxc.provider.v1.Provider/Stop"
 )
 
@@ -131,6 +132,10 @@ type ProviderClient interface {
 	// Console streams a node's console. First input: start; then keys.
 	Console(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConsoleInput, ConsoleOutput], error)
 	Link(ctx context.Context, in *LinkRequest, opts ...grpc.CallOption) (*LinkResponse, error)
+	// Monitor tells what runs a node a command in its own words, such as QEMU's
+	// "sendkey ret", and returns what it answers. Calls to one node may come at
+	// one time; the plugin puts them in order.
+	Monitor(ctx context.Context, in *MonitorRequest, opts ...grpc.CallOption) (*MonitorResponse, error)
 	// Stop asks for a graceful end: calls under way finish what cannot be left
 	// half-way and return. The connection stays open for their results.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
@@ -359,6 +364,16 @@ func (c *providerClient) Link(ctx context.Context, in *LinkRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *providerClient) Monitor(ctx context.Context, in *MonitorRequest, opts ...grpc.CallOption) (*MonitorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MonitorResponse)
+	err := c.cc.Invoke(ctx, Provider_Monitor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *providerClient) Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StopResponse)
@@ -425,6 +440,10 @@ type ProviderServer interface {
 	// Console streams a node's console. First input: start; then keys.
 	Console(grpc.BidiStreamingServer[ConsoleInput, ConsoleOutput]) error
 	Link(context.Context, *LinkRequest) (*LinkResponse, error)
+	// Monitor tells what runs a node a command in its own words, such as QEMU's
+	// "sendkey ret", and returns what it answers. Calls to one node may come at
+	// one time; the plugin puts them in order.
+	Monitor(context.Context, *MonitorRequest) (*MonitorResponse, error)
 	// Stop asks for a graceful end: calls under way finish what cannot be left
 	// half-way and return. The connection stays open for their results.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
@@ -488,6 +507,9 @@ func (UnimplementedProviderServer) Console(grpc.BidiStreamingServer[ConsoleInput
 }
 func (UnimplementedProviderServer) Link(context.Context, *LinkRequest) (*LinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Link not implemented")
+}
+func (UnimplementedProviderServer) Monitor(context.Context, *MonitorRequest) (*MonitorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Monitor not implemented")
 }
 func (UnimplementedProviderServer) Stop(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
@@ -706,6 +728,24 @@ func _Provider_Link_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Provider_Monitor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MonitorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServer).Monitor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Provider_Monitor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServer).Monitor(ctx, req.(*MonitorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Provider_Stop_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StopRequest)
 	if err := dec(in); err != nil {
@@ -754,6 +794,10 @@ var Provider_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Link",
 			Handler:    _Provider_Link_Handler,
+		},
+		{
+			MethodName: "Monitor",
+			Handler:    _Provider_Monitor_Handler,
 		},
 		{
 			MethodName: "Stop",

@@ -15,6 +15,7 @@ type hands interface {
 	power(ctx context.Context, n plugins.Node, a plugins.PowerAction, progress func(plugins.Progress)) plugins.Diagnostics
 	console(ctx context.Context, n plugins.Node, c plugins.Console) plugins.Diagnostics
 	link(ctx context.Context, n plugins.Node, l plugins.Link) plugins.Diagnostics
+	monitor(ctx context.Context, n plugins.Node, command string) (string, plugins.Diagnostics)
 }
 
 // handsOffered tells the hands by the interfaces that the handler implements.
@@ -35,6 +36,8 @@ func (m *managed[T]) handsOffered() []plugins.Hand {
 	add(plugins.HandConsole, ok)
 	_, ok = m.h.(Linker[T])
 	add(plugins.HandLink, ok)
+	_, ok = m.h.(Monitorer[T])
+	add(plugins.HandMonitor, ok)
 	_, ok = m.h.(Contexter[T])
 	add(plugins.HandContext, ok)
 	return sortedHands(offered)
@@ -98,6 +101,15 @@ func (m *managed[T]) link(ctx context.Context, n plugins.Node, l plugins.Link) p
 	})
 }
 
+func (m *managed[T]) monitor(ctx context.Context, n plugins.Node, command string) (answer string, d plugins.Diagnostics) {
+	h, ok := m.h.(Monitorer[T])
+	d = m.withNode(n, "monitor", ok, func(op Operation, have *T) (err error) {
+		answer, err = h.Monitor(ctx, op, have, command)
+		return err
+	})
+	return answer, d
+}
+
 // node returns the type of a node.
 func (i *instance) node(n plugins.Node) (hands, plugins.Diagnostics) {
 	if t := i.resources[n.Type]; t != nil {
@@ -132,6 +144,14 @@ func (i *instance) Console(ctx context.Context, n plugins.Node, c plugins.Consol
 
 func (i *instance) Link(ctx context.Context, n plugins.Node, l plugins.Link) plugins.Diagnostics {
 	return i.withHands(ctx, n, func(ctx context.Context, h hands) plugins.Diagnostics { return h.link(ctx, n, l) })
+}
+
+func (i *instance) Monitor(ctx context.Context, n plugins.Node, command string) (answer string, d plugins.Diagnostics) {
+	d = i.withHands(ctx, n, func(ctx context.Context, h hands) (d plugins.Diagnostics) {
+		answer, d = h.monitor(ctx, n, command)
+		return d
+	})
+	return answer, d
 }
 
 func (i *instance) withHands(ctx context.Context, n plugins.Node, f func(context.Context, hands) plugins.Diagnostics) plugins.Diagnostics {

@@ -158,6 +158,11 @@ type Linker[T any] interface {
 	Link(ctx context.Context, op Operation, have *T, l plugins.Link) error
 }
 
+// Monitorer tells what runs a node a command in its own words.
+type Monitorer[T any] interface {
+	Monitor(ctx context.Context, op Operation, have *T, command string) (answer string, err error)
+}
+
 // Contexter delivers a context to a running node.
 type Contexter[T any] interface {
 	SetContext(ctx context.Context, op Operation, have *T, c plugins.Context) error

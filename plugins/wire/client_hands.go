@@ -258,3 +258,16 @@ func (c *Client) Link(ctx context.Context, n plugins.Node, l plugins.Link) plugi
 	}
 	return diagnosticsFrom(response.GetDiagnostics())
 }
+
+// Monitor tells what runs a node a command.
+func (c *Client) Monitor(ctx context.Context, n plugins.Node, command string) (string, plugins.Diagnostics) {
+	node, d := c.node(ctx, n)
+	if d.HasErrors() {
+		return "", d
+	}
+	response, err := c.rpc.Monitor(ctx, &proto.MonitorRequest{Node: node, Command: command})
+	if err != nil {
+		return "", c.explain("Monitor", err)
+	}
+	return response.GetAnswer(), diagnosticsFrom(response.GetDiagnostics())
+}

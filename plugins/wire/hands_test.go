@@ -255,3 +255,19 @@ func TestLink(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestMonitor(t *testing.T) {
+	c := connect(t, &stub{monitor: func(command string) (string, plugins.Diagnostics) {
+		if command == "quit" {
+			return "", plugins.NewError("Not that", "")
+		}
+		return "said " + command, nil
+	}})
+	answer, d := c.Monitor(t.Context(), node(), "info status")
+	if d.HasErrors() || answer != "said info status" {
+		t.Errorf("got %q, %v", answer, d)
+	}
+	if _, d = c.Monitor(t.Context(), node(), "quit"); !strings.Contains(d.Error(), "Not that") {
+		t.Errorf("got %v, want the refusal", d)
+	}
+}

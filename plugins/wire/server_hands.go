@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -247,6 +248,19 @@ func (s *server) Link(ctx context.Context, r *proto.LinkRequest) (*proto.LinkRes
 		Loss: r.GetLoss(), Rate: r.GetRateBits(),
 	})
 	return &proto.LinkResponse{Diagnostics: diagnosticsTo(d)}, nil
+}
+
+func (s *server) Monitor(ctx context.Context, r *proto.MonitorRequest) (*proto.MonitorResponse, error) {
+	t, err := s.types()
+	if err != nil {
+		return nil, err
+	}
+	n, err := nodeFrom(r.GetNode(), t)
+	if err != nil {
+		return nil, malformed("node: %v", err)
+	}
+	answer, d := s.p.Monitor(ctx, n, r.GetCommand())
+	return &proto.MonitorResponse{Answer: strings.ToValidUTF8(answer, "\ufffd"), Diagnostics: diagnosticsTo(d)}, nil
 }
 
 // chunkWriter sends what is written in chunks. The other side's slowness is

@@ -30,6 +30,7 @@ type stub struct {
 	console func(ctx context.Context, c plugins.Console) plugins.Diagnostics
 	expand  func(r plugins.ExpandRequest) (*plugins.Expansion, plugins.Diagnostics)
 	link    func(l plugins.Link) plugins.Diagnostics
+	monitor func(command string) (string, plugins.Diagnostics)
 }
 
 var stubSchema = &plugins.Schema{
@@ -90,6 +91,10 @@ func (s *stub) Expand(_ context.Context, r plugins.ExpandRequest) (*plugins.Expa
 
 func (s *stub) Link(_ context.Context, _ plugins.Node, l plugins.Link) plugins.Diagnostics {
 	return s.link(l)
+}
+
+func (s *stub) Monitor(_ context.Context, _ plugins.Node, command string) (string, plugins.Diagnostics) {
+	return s.monitor(command)
 }
 
 func connect(t testing.TB, p plugins.Provider) *Client {

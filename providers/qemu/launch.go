@@ -183,6 +183,9 @@ func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error)
 		"-device", "virtio-rng-pci",
 		"-kernel", m.inProject(have.Kernel), "-initrd", initrd, "-append", commandLine(have),
 	}
+	if processor() == "x86_64" && machine != "microvm" {
+		a = append(a, "-vga", "std") // what a screenshot shows
+	}
 	for i, nic := range have.interfaces() {
 		address, err := netip.ParseAddr(nic.IP)
 		if err != nil {

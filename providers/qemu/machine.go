@@ -75,6 +75,7 @@ var (
 	_ sdk.Powerer[Machine]   = machines{}
 	_ sdk.Consoler[Machine]  = machines{}
 	_ sdk.Linker[Machine]    = machines{}
+	_ sdk.Monitorer[Machine] = machines{}
 	_ sdk.Contexter[Machine] = machines{}
 )
 

@@ -71,10 +71,19 @@ func (h *host) monitor(ctx context.Context, have *Machine) (*monitor, error) {
 
 func (q *monitor) close() { q.conn.Close() }
 
-// ask runs a command without arguments, passing over events.
+// ask runs a command without arguments.
 func (q *monitor) ask(command string) (json.RawMessage, error) {
-	_ = q.conn.SetDeadline(time.Now().Add(5 * time.Second))
-	if err := json.NewEncoder(q.conn).Encode(map[string]string{"execute": command}); err != nil {
+	return q.askWith(command, nil, 5*time.Second)
+}
+
+// askWith runs a command, passing over events.
+func (q *monitor) askWith(command string, arguments map[string]string, limit time.Duration) (json.RawMessage, error) {
+	_ = q.conn.SetDeadline(time.Now().Add(limit))
+	request := struct {
+		Execute   string            `json:"execute"`
+		Arguments map[string]string `json:"arguments,omitempty"`
+	}{command, arguments}
+	if err := json.NewEncoder(q.conn).Encode(request); err != nil {
 		return nil, fmt.Errorf("tell QEMU %s: %w", command, err)
 	}
 	for {

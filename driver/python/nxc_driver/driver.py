@@ -55,6 +55,13 @@ class Machines(list):  # type: ignore[type-arg]
         return super().__getitem__(key)
 
 
+class Debug:
+    """What scripts know as `debug`: a session at a breakpoint is nxc driver's."""
+
+    def breakpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Go on: a test has nobody at the keyboard."""
+
+
 class Driver:
     """All machines of a deployment."""
 
@@ -105,6 +112,7 @@ class Driver:
             "Machine": Machine,
             "BaseMachine": Machine,
             "t": _assertions(),
+            "debug": Debug(),
         }
         return {**general, **{v: by_name[name] for v, name in variables(by_name).items()}}
 

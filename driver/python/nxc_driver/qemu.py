@@ -17,6 +17,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+import threading
 from typing import Any, Dict, List, Optional, Tuple
 
 from .backend import Backend, Completed
@@ -119,6 +120,50 @@ class QemuBackend(Backend):
 
     def monitor(self, node: str, command: str) -> str:
         return self._machines[node].monitor(command)
+
+    def interact(self, node: str, what: str) -> None:
+        if not sys.stdin.isatty():
+            raise self._cannot("give a terminal to a machine: there is none here")
+        print(f"{node}: Ctrl-D leaves.")
+        (self._sit_at_shell if what == "shell" else self._sit_at_console)(node)
+
+    def _sit_at_shell(self, node: str) -> None:
+        """Run what is typed, line by line, each in the folder of the last."""
+        folder = "/root"
+        while True:
+            try:
+                line = input(f"{node}:{folder}# ")
+            except (EOFError, KeyboardInterrupt):
+                print()
+                return
+            script = f"cd {shlex.quote(folder)}; trap 'pwd >&3' EXIT; {{ {line}\n}} 2>&1"
+            kept = f"/run/nxc-shell/folder-{os.getpid()}"
+            done = self.execute(node, ["bash", "-c", f"exec bash -lc {shlex.quote(script)} 3>{kept}"])
+            print(done.stdout.decode(errors="replace"), end="", flush=True)
+            folder = self.execute(node, ["cat", kept]).stdout.decode(errors="replace").strip() or folder
+
+    def _sit_at_console(self, node: str) -> None:
+        """Show what the console says, and type on it, line by line."""
+        said, offset = self.console(node, 0)
+        print(said[-2000:].decode(errors="replace"))
+        over = threading.Event()
+
+        def show() -> None:
+            at = offset
+            while not over.wait(0.1):
+                text, at = self.console(node, at)
+                print(text.decode(errors="replace"), end="", flush=True)
+
+        watching = threading.Thread(target=show, daemon=True)
+        watching.start()
+        try:
+            while True:
+                self.type(node, (input() + "\n").encode())
+        except (EOFError, KeyboardInterrupt):
+            pass
+        finally:
+            over.set()
+            watching.join()
 
     def interrupt(self) -> None:
         for machine in self._machines.values():

@@ -105,7 +105,7 @@ class Virtual:
             "-name", self.name,
             "-machine", "q35", "-accel", "tcg", "-cpu", "max",
             "-m", str(machine["memory"]), "-smp", str(machine["vcpus"]),
-            "-nodefaults", "-no-user-config", "-display", "none",
+            "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std",
             "-chardev", f"socket,id=qmp,server=on,wait=off,path={self._path('q')}",
             "-mon", "chardev=qmp,mode=control",
             "-chardev", f"socket,id=serial,server=on,wait=off,path={self._path('s')},logfile={self.serial},logappend=on",

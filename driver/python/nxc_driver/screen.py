@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import struct
 import subprocess
 import tempfile
 import time
-import zlib
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Iterator, List, Optional
 
 from .backend import Backend
 from .errors import MachineError, NotPossible
+from .picture import Picture
 
 _SHIFTED = dict(zip('!@#$%^&*()_+{}:"|<>?~', "1234567890-=[];'\\,./`"))
 _NAMED = {
@@ -74,42 +73,57 @@ class ScreenMethods:
             filename = os.path.join(self.driver.out_dir, filename)
         with self.nested(f"making screenshot {filename}"):
             with self._screen() as picture, open(filename, "wb") as out:
-                out.write(png_of(picture))
+                out.write(picture.png())
 
     @contextmanager
-    def _screen(self) -> Iterator[bytes]:
-        """The screen, as the PPM picture that QEMU makes."""
+    def _screen(self) -> Iterator[Picture]:
+        """The screen, as QEMU sees it."""
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "screen.ppm")
-            said = self.backend.monitor(self.name, f"screendump {path}")
-            for _ in range(50):  # the file is written a moment after the answer
-                if os.path.exists(path) and os.path.getsize(path) > 0:
+            said = self.backend.monitor(self.name, f"screendump {path}").strip()
+            picture = b""
+            for _ in range(100):  # the file may be written a moment after the answer
+                if os.path.exists(path):
+                    with open(path, "rb") as file:
+                        picture = file.read()
+                if said or Picture.complete(picture):
                     break
                 time.sleep(0.05)
-            if not os.path.exists(path):
-                raise MachineError(f"{self.name} gave no picture of its screen: {said.strip()}")
-            with open(path, "rb") as file:
-                yield file.read()
+            if said or not Picture.complete(picture):
+                raise MachineError(f"{self.name} gave no picture of its screen: {said or 'QEMU wrote none'}")
+            yield Picture(picture)
 
     # ---- what is written on the screen
 
     def get_screen_text_variants(self) -> List[str]:
         """What is written on the screen, read in several ways."""
-        return [self._read("3"), self._read("11")]
+        return list(self._readings())
+
+    def _readings(self) -> Iterator[str]:
+        program = self._reader()
+        with self._screen() as picture:
+            yield self._read(program, picture.png(), "3")
+            yield self._read(program, picture.for_reading(), "6")
+            yield self._read(program, picture.for_reading(), "11")
 
     def get_screen_text(self) -> str:
         """What is written on the screen."""
-        return self._read("3")
-
-    def _read(self, mode: str) -> str:
-        program = shutil.which("tesseract")
+        program = self._reader()
         with self._screen() as picture:
-            if program is None:
-                raise NotPossible("reading a screen needs tesseract on this machine: install tesseract-ocr")
-            done = subprocess.run(
-                [program, "-", "-", "--oem", "1", "--psm", mode],
-                input=png_of(picture), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
-            )  # fmt: skip
+            return self._read(program, picture.png(), "3")
+
+    def _reader(self) -> str:
+        program = shutil.which("tesseract")
+        if program is None:
+            raise NotPossible("reading a screen needs tesseract on this machine: install tesseract-ocr")
+        return program
+
+    def _read(self, program: str, picture: bytes, mode: str) -> str:
+        done = subprocess.run(
+            [program, "-", "-", "--oem", "1", "--psm", mode, "-c", "debug_file=/dev/null"],
+            input=picture, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+            env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        )  # fmt: skip
         if done.returncode != 0:
             raise MachineError(f"tesseract failed: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")
@@ -119,9 +133,12 @@ class ScreenMethods:
         texts: List[str] = []
 
         def shown(_last: bool) -> bool:
-            nonlocal texts
-            texts = self.get_screen_text_variants()
-            return any(re.search(regex, text) for text in texts)
+            texts.clear()
+            for text in self._readings():
+                texts.append(text)
+                if re.search(regex, text):
+                    return True
+            return False
 
         with self.nested(f"waiting for {regex} to appear on screen"):
             self._retry(shown, timeout, lambda: f"\nthe screen shows: {texts}")
@@ -157,20 +174,3 @@ class ScreenMethods:
 
         with self.nested("waiting for a window to appear"):
             self._retry(visible, timeout, lambda: f"\nthe windows are: {', '.join(names)}")
-
-
-def png_of(ppm: bytes) -> bytes:
-    """A PPM picture (P6, eight bits) as PNG."""
-    header = re.match(rb"P6\s+(?:#.*\n)*(\d+)\s+(\d+)\s+255\s", ppm)
-    if header is None:
-        raise MachineError("the picture of the screen is no PPM picture")
-    width, height = int(header[1]), int(header[2])
-    pixels = ppm[header.end() :]
-    rows = b"".join(b"\0" + pixels[y * width * 3 : (y + 1) * width * 3] for y in range(height))
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts: Dict[bytes, bytes] = {b"IHDR": head, b"IDAT": zlib.compress(rows), b"IEND": b""}
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts.items())
