@@ -84,7 +84,8 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 	}
 	d.Location = running.location
 
-	eval, more := p.evaluate(ctx, d, offer)
+	plain, _ := body.UnmarkDeep()
+	eval, more := p.evaluate(ctx, d, offer, plain)
 	diags = append(diags, more...)
 	if more.HasErrors() {
 		return nil, diags
@@ -105,7 +106,6 @@ func (s *source) compose(ctx context.Context, name addr.Deployment) (*Deployment
 	for i := range roles {
 		roles[i].Switch = offer.Switches && d.Updates.Switch[roles[i].Name]
 	}
-	plain, _ := body.UnmarkDeep()
 	expansion, pd := running.Expand(ctx, plugins.ExpandRequest{
 		Composition: name.Composition, Label: name.Flavour, Flavour: flavour.Type,
 		Config: plain, Roles: roles, Artifacts: artifactPaths(eval), Extra: eval.Extra, Prior: p.priorObjects(name),
@@ -138,8 +138,9 @@ func (p *Project) flavour(ctx context.Context, f *config.Flavour) (*plugins.Flav
 		fmt.Sprintf("Provider %s has no flavour %q; it has %s.", f.Provider, f.Type, strings.Join(sortedKeys(offered.Flavours), ", ")))
 }
 
-// evaluate has Nix evaluate a deployment's composition.
-func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Flavour) (*nix.Evaluation, hcl.Diagnostics) {
+// evaluate has Nix evaluate a deployment's composition. block is what the
+// flavour block says.
+func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Flavour, block cty.Value) (*nix.Evaluation, hcl.Diagnostics) {
 	n, diags := p.startNix()
 	if diags.HasErrors() {
 		return nil, diags
@@ -166,16 +167,19 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 	if err != nil {
 		return nil, fail("The configuration of nixpkgs cannot be passed to Nix", err)
 	}
-	var nodes json.RawMessage
+	var nodes, arguments json.RawMessage
 	if offer.Nodes {
 		if nodes, err = nodesOf(d.composed.Roles); err != nil {
 			return nil, fail("The nodes cannot be passed to Nix", err)
+		}
+		if arguments, err = jsonOf(block); err != nil {
+			return nil, fail("The flavour's arguments cannot be passed to Nix", err)
 		}
 	}
 	eval, err := n.Evaluate(ctx, nix.Request{
 		Composition: d.composed.Source, Attribute: d.composed.Attribute, Flake: d.composed.Flake, Nixpkgs: pinned,
 		Setup: d.composed.Setup, Variant: d.composed.Variant,
-		Flavour: nix.Flavour{Name: d.Flavour, Sources: offer.Sources},
+		Flavour: nix.Flavour{Name: d.Flavour, Sources: offer.Sources, Arguments: arguments},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,
 		Packages: d.composed.Packages, NixpkgsConfig: nixpkgsConfig,
 		Allow: append([]string{p.dir()}, d.composed.PackageSources...),

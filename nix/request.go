@@ -63,8 +63,9 @@ type Request struct {
 
 // Flavour is the Nix half of a flavour.
 type Flavour struct {
-	Name    string
-	Sources map[string]string // texts by file name; the entry is "default.nix"
+	Name      string
+	Sources   map[string]string // texts by file name; the entry is "default.nix"
+	Arguments json.RawMessage   // a JSON object that its Nix half receives; nil for none
 }
 
 // prepare fills in defaults and finds mistakes that need no Nix.
@@ -206,8 +207,9 @@ type nixpkgsDocument struct {
 }
 
 type flavourDocument struct {
-	Name   string `json:"name"`
-	Source string `json:"source,omitempty"`
+	Name      string          `json:"name"`
+	Source    string          `json:"source,omitempty"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
 }
 
 // document returns the request for the library. standin is the index of the
@@ -222,7 +224,7 @@ func (r Request) document(standin string, emulator json.RawMessage, flavour stri
 		Variant:     r.Variant,
 		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path, Config: r.NixpkgsConfig},
 		System:      r.System,
-		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour},
+		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour, Arguments: r.Flavour.Arguments},
 		Params:      r.Params,
 		Packages:    r.Packages,
 		Modules:     append([]string{}, r.Modules...),

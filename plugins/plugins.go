@@ -123,8 +123,9 @@ type Flavour struct {
 	Sources map[string]string
 	// Switches: its nodes can take on another system while they run.
 	Switches bool
-	// Nodes: its Nix half is told which nodes there are, because what it makes
-	// depends on them, as a test of all of them does.
+	// Nodes: its Nix half is told which nodes there are, and what the flavour
+	// block says (`arguments`), because what it makes depends on them, as a test
+	// of all of them does.
 	Nodes bool
 }
 

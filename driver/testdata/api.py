@@ -146,6 +146,8 @@ with subtest("consoles"):
     attempt(server.get_tty_text, "1")
     attempt(server.wait_until_tty_matches, "1", ".", timeout=5)
     attempt(server.dump_tty_contents, "1")
+    attempt(server.shell_interact)  # a test has no terminal; sessions are tried elsewhere
+    attempt(server.console_interact)
 
 with subtest("screens"):
     attempt(client1.send_monitor_command, "info status")

@@ -4,7 +4,7 @@ let
   given = request.source or "" != "";
   source = if given then load "${request.source}/default.nix" else { };
   # What a flavour may ask for by name. One that names nothing gets it all.
-  offered = { inherit lib; machine = import ./machine; };
+  offered = { inherit lib; machine = import ./machine; arguments = request.arguments or { }; };
   wanted = builtins.functionArgs source;
   definition =
     if !builtins.isFunction source then source

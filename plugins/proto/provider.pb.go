@@ -1103,7 +1103,7 @@ type Flavour struct {
 	Block         *Block                 `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
 	Sources       map[string]string      `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Nix files; default.nix is the entry
 	Switches      bool                   `protobuf:"varint,3,opt,name=switches,proto3" json:"switches,omitempty"`                                                                        // its nodes can take on another system while they run
-	Nodes         bool                   `protobuf:"varint,4,opt,name=nodes,proto3" json:"nodes,omitempty"`                                                                              // its Nix half is told which nodes there are
+	Nodes         bool                   `protobuf:"varint,4,opt,name=nodes,proto3" json:"nodes,omitempty"`                                                                              // its Nix half is told the nodes, and what the flavour block says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -40,8 +40,9 @@ type FlavourOptions struct {
 	Switches bool
 
 	// Nodes: what the Nix half makes depends on which nodes there are, so its
-	// functions get `nodes`, a set of each node's role. Of another flavour's
-	// evaluation the number of nodes is no part.
+	// functions get `nodes`, a set of each node's role, and its entry may take
+	// `arguments`, what the flavour block says. Of another flavour's evaluation
+	// neither is a part.
 	Nodes bool
 }
 

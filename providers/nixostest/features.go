@@ -1,17 +1,34 @@
 package nixostest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
 var virtualisation = regexp.MustCompile(`(?m)^(flags|Features)\s*:.*\b(vmx|svm)\b`)
+
+// featuresOf reads what the machine that builds a derivation must have. Not
+// every nixpkgs tells it in the evaluation.
+func featuresOf(ctx context.Context, derivation string) ([]string, error) {
+	program, err := findNix("nix-store")
+	if err != nil {
+		return nil, err
+	}
+	said, err := exec.CommandContext(ctx, program, "--query", "--binding", "requiredSystemFeatures", derivation).Output()
+	if err != nil {
+		return nil, nil //nolint:nilerr // it names none, or is gone: then its build says what is missing
+	}
+	return strings.Fields(string(said)), nil
+}
 
 // checkFeatures says, before anything is started, what a test needs that this
 // machine does not have. NixOS's own tests are not emulated.

@@ -1,17 +1,28 @@
 # What the flavours nixos-test, nixos-test-driver and nixos-test-ssh share: the
 # composition as a NixOS test, by whatever entry the nixpkgs has for one. The
 # embedded stand-in's machines are emulated, and driven by nxc's own driver.
-{ machine }:
+{ machine, arguments }:
 let
+  containers = arguments.containers or null == true;
+  ocr = arguments.ocr or null == true;
+
   # A role by itself is evaluated with what a test adds to it, for the plan.
   node = { modulesPath, ... }: {
     imports =
-      if builtins.pathExists "${modulesPath}/virtualisation/qemu-vm.nix"
+      if containers then [ (nspawn modulesPath) ]
+      else if builtins.pathExists "${modulesPath}/virtualisation/qemu-vm.nix"
       then [ "${modulesPath}/virtualisation/qemu-vm.nix" "${modulesPath}/testing/test-instrumentation.nix" ]
       else [ machine.module machine.shell ];
   };
 
-  standin = { lib, pkgs, roles, nodes, ... }: testScript: machine.test {
+  # What a nixpkgs has whose tests can consist of containers.
+  nspawn = modulesPath:
+    let folder = "${modulesPath}/virtualisation/nspawn-container";
+    in
+    if builtins.pathExists folder then folder
+    else throw "this nixpkgs has no containers for NixOS tests; leave `containers' out to have machines";
+
+  standin = { lib, pkgs, roles, nodes, ... }: testScript: if ocr then throw "the embedded nixpkgs has no tesseract, which reads screens; leave `ocr' out, or take a real nixpkgs" else machine.test {
     inherit lib pkgs roles nodes testScript;
     name = "composition";
     settings = name:
@@ -27,8 +38,8 @@ let
       test = {
         inherit testScript;
         name = "composition";
-        nodes = builtins.mapAttrs (_: role: { imports = modules.${role}; }) nodes;
-      };
+        ${if containers then "containers" else "nodes"} = builtins.mapAttrs (_: role: { imports = modules.${role}; }) nodes;
+      } // lib.optionalAttrs ocr { enableOCR = true; };
     in
     if pkgs ? testers && pkgs.testers ? runNixOSTest then pkgs.testers.runNixOSTest test
     else if pkgs ? nixosTest then pkgs.nixosTest test
@@ -50,7 +61,6 @@ in
       inherit (context) nodes;
       hasScript = hasScript context;
       derivation = builtins.unsafeDiscardStringContext test.drvPath;
-      features = test.requiredSystemFeatures or [ ];
       # No binary cache has what the stand-in makes.
       local = context.pkgs ? standin;
     };

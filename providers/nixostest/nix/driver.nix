@@ -1,7 +1,7 @@
 # The Nix half of the flavour "nixos-test-driver": NixOS's own driver, which a
 # holder keeps.
-{ machine }:
-let common = import ./common.nix { inherit machine; };
+{ machine, arguments }:
+let common = import ./common.nix { inherit machine arguments; };
 in
 {
   inherit (common) modules extra;

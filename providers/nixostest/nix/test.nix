@@ -1,7 +1,7 @@
 # The Nix half of the flavour "nixos-test": the test is run by building it, which
 # its resource does. What it is made of is built before.
-{ machine }:
-let common = import ./common.nix { inherit machine; };
+{ machine, arguments }:
+let common = import ./common.nix { inherit machine arguments; };
 in
 {
   inherit (common) modules extra;
