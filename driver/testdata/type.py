@@ -1,6 +1,6 @@
 # Types into a terminal and reads from it, as the lines of a file say:
 #   python3 type.py LINES PROGRAM [ARGUMENT…]
-import fcntl, os, pty, select, struct, sys, termios, time
+import fcntl, os, pty, select, signal, struct, sys, termios, time
 
 pid, terminal = pty.fork()
 if pid == 0:
@@ -45,6 +45,8 @@ for line in open(sys.argv[1]):
         end = time.time() + 30
         while time.time() < end and read(0.2):
             pass
-        status = os.WEXITSTATUS(os.waitpid(pid, 0)[1])
+        if time.time() >= end:
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if status != int(text):
             sys.exit(f"\nended with {status}, not {text}")

@@ -14,6 +14,9 @@ composition "database" {
   flavour "docker" {
     default = true
   }
+
+  # The same, as machines of QEMU: nxc test -ephemeral -flavour vm-ramdisk
+  flavour "vm-ramdisk" {}
 }
 
 output "database" {

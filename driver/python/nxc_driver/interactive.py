@@ -80,7 +80,10 @@ def _ptpython(symbols: Dict[str, Any], history: str) -> None:
     _wanted("ptpython")
     from ptpython.repl import embed  # type: ignore
 
-    embed(symbols, {}, history_filename=history + ".ptpython" if history else None)
+    def configure(repl: Any) -> None:
+        repl.confirm_exit = False  # as with the others, Ctrl-D ends the session
+
+    embed(symbols, {}, configure=configure, history_filename=history + ".ptpython" if history else None)
 
 
 def _ipython(symbols: Dict[str, Any], history: str) -> None:
