@@ -224,7 +224,8 @@ ensure_for_tests() {
 	packages=
 	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
 		ip:iproute2 tc:iproute2 curl:curl \
-		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap; do
+		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap \
+		tesseract:tesseract-ocr ptpython:ptpython ipython3:ipython3; do
 		have "${one%%:*}" || packages="$packages ${one#*:}"
 	done
 	for one in netavark aardvark-dns; do # Podman's, kept out of PATH
@@ -270,10 +271,6 @@ ensure_sshd() {
 	mv bin/tools/openssh.new bin/tools/openssh
 }
 
-# ---- tesseract: reads screens in tests
-
-ensure_tesseract() { have tesseract || { may_install && install_packages tesseract-ocr; }; }
-
 # ---- all of it
 
 missing=
@@ -290,9 +287,6 @@ trap 'rm -rf "$tmp"' EXIT
 need Go "https://go.dev/dl/ (any from 1.21 on fetches the right one by itself)" ensure_go
 need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
 need Python "https://www.python.org/downloads/ (3.8 or newer), for tests" ensure_python
-if [ "${1:-}" != demo ]; then
-	need tesseract "https://tesseract-ocr.github.io/ (4 or newer), for tests that read screens" ensure_tesseract
-fi
 need QEMU "https://www.qemu.org/download/ (7.2 or newer)" ensure_qemu
 if [ "${1:-}" = demo ]; then
 	(ensure_docker) || say "no Docker engine can be had, and the demo uses machines alone"
@@ -311,7 +305,7 @@ fi
 if [ -n "$missing" ]; then
 	say "these are missing; please install them:$missing"
 	if debian_like; then
-		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static python3 tesseract-ocr qemu-system-x86 qemu-utils"
+		say "on Debian and Ubuntu as root: apt-get install golang-go nix-bin docker.io busybox-static python3 qemu-system-x86 qemu-utils"
 		say "run as root, or where sudo works, make does it itself"
 	fi
 	exit 1
