@@ -99,7 +99,10 @@ let
 
   outputs = flake.outputs (inputs // { self = outputs // { outPath = folder; inherit inputs; }; });
   packages = outputs.packages.${system} or (throw "this flake has no packages.${system}");
-  arguments = packages.nxc-composed or (throw "this flake does not call NixOSCompose's lib.compose for packages.${system}, so nxc cannot tell what it composes; say `source' instead of `flake'");
+  arguments = packages.nxc-composed or (throw "this flake does not call NixOSCompose's lib.compose for packages.${system}, so nxc cannot tell what ${ready} composed of; say `source' instead of `flake'");
+  # Outputs that something else made: images, and none of the roles in them.
+  made = builtins.filter (name: builtins.match ".*::.*" name != null) (builtins.attrNames packages);
+  ready = if made == [ ] then "it is" else "its outputs ${builtins.concatStringsSep ", " made} are";
   given = name: arguments.${name} or null != null;
 in
 {
