@@ -32,15 +32,21 @@ func TestDeadlyFlawsAreSeen(t *testing.T) {
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command(os.Args[0], "-test.run=^TestMortal$", "-test.v")
-			cmd.Env = append(os.Environ(), mortalFlaw+"="+flaw)
-			out, err := cmd.CombinedOutput()
-			if failed := err != nil; failed == (flaw == "none") {
-				t.Errorf("failed: %v\n%s", failed, out)
+			tries := 5 // on a busy machine a kill may come before anything was done
+			if flaw == "none" {
+				tries = 1
 			}
-			if !strings.Contains(string(out), want) {
-				t.Errorf("want %q in\n%s", want, out)
+			var out []byte
+			for range tries {
+				cmd := exec.Command(os.Args[0], "-test.run=^TestMortal$", "-test.v")
+				cmd.Env = append(os.Environ(), mortalFlaw+"="+flaw)
+				var err error
+				out, err = cmd.CombinedOutput()
+				if failed := err != nil; failed != (flaw == "none") && strings.Contains(string(out), want) {
+					return
+				}
 			}
+			t.Errorf("want %q in\n%s", want, out)
 		})
 	}
 }
