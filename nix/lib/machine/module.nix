@@ -14,8 +14,10 @@ in
     {
       boot.loader.grub.enable = lib.mkDefault false;
       # The first stage is nxc's own (see stage1.nix). Some releases that can do
-      # without theirs still link to it.
-      boot.initrd = lib.optionalAttrs (options.boot.initrd ? enable) { enable = lib.mkDefault false; };
+      # without theirs still link to it, and with systemd in theirs, newer ones have
+      # no second stage: the system's init would be systemd, and nothing set up.
+      boot.initrd = lib.optionalAttrs (options.boot.initrd ? enable) { enable = lib.mkDefault false; }
+        // lib.optionalAttrs (options.boot.initrd ? systemd) { systemd.enable = lib.mkForce false; };
       system.build = lib.optionalAttrs (options.boot.initrd ? enable && !(pkgs ? standin)) (lib.mkIf (!config.boot.initrd.enable) {
         initialRamdisk = lib.mkDefault none;
         initialRamdiskSecretAppender = lib.mkDefault none;

@@ -1,12 +1,15 @@
 # Makes a system boot as a container: no kernel, no devices, no network of its
 # own, and nothing that waits for them.
-{ config, lib, ... }:
+{ config, lib, options, ... }:
 let
   shared = lib.attrNames config.nxc.sharedDirs;
 in
 {
   boot.isContainer = true;
   boot.specialFileSystems = lib.mkForce { };
+  # With systemd in the first stage, which a container does not have, newer
+  # releases leave out the second, which sets the system up.
+  boot.initrd = lib.optionalAttrs (options.boot.initrd ? systemd) { systemd.enable = lib.mkForce false; };
 
   # The engine brings the network, the names and the host name.
   networking.hostName = lib.mkDefault "";
