@@ -76,11 +76,12 @@ func (t *task) perform(o *Options, g *gate) report {
 	return rep
 }
 
-// withdraw takes an intent back.
+// withdraw takes an intent back. Where that cannot be written down either, the
+// intent stays open, and the next command finds that nothing came of it: there
+// is nothing to say of it that others do not say already.
 func (t *task) withdraw(o *Options, op Operation, rep *report) {
 	rep.undone, rep.again = true, nil
-	if err := o.Recorder.Withdraw(op); err != nil {
-		rep.problems = append(rep.problems, unrecorded(&op, "That nothing came of the "+op.Step.String(), err))
+	if o.Recorder.Withdraw(op) != nil {
 		rep.fatal = true
 	}
 }
