@@ -36,7 +36,7 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 		return err
 	}
 	op.Phase("starting the machine (" + have.Accelerator + ")")
-	if err := m.plugIn(ctx, have); err != nil {
+	if err := m.plugIn(ctx, have, false); err != nil {
 		return err
 	}
 	if err := m.launch(ctx, have); err != nil {

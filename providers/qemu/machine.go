@@ -143,7 +143,7 @@ func (m machines) Update(ctx context.Context, op sdk.Operation, have Machine, wa
 		}
 	}
 	if m.runs(ctx, want) {
-		if err := m.plugIn(ctx, want); err != nil {
+		if err := m.plugIn(ctx, want, true); err != nil {
 			return err
 		}
 		if have.System != want.System {
@@ -207,8 +207,8 @@ func (v *Machine) interfaces() []NIC {
 }
 
 // plugIn puts each interface into its network, and makes sure that its switch
-// runs.
-func (m machines) plugIn(ctx context.Context, have *Machine) error {
+// runs. What nxc link said holds as long as the machine runs.
+func (m machines) plugIn(ctx context.Context, have *Machine, runs bool) error {
 	for i, nic := range have.interfaces() {
 		a, err := netip.ParseAddr(nic.IP)
 		if err != nil {
@@ -220,7 +220,7 @@ func (m machines) plugIn(ctx context.Context, have *Machine) error {
 		}
 		dir := m.folderOf(kindNetwork, nic.Network)
 		p := lan.Port{ID: fmt.Sprintf("%s-%d", have.ID, i), Socket: socket, MAC: lan.MAC(a), Address: a, Names: append([]string{have.Name}, have.Aliases...)}
-		if before, err := lan.Plugged(dir, p.ID); err == nil {
+		if before, err := lan.Plugged(dir, p.ID); err == nil && runs {
 			p.Link = before.Link
 		}
 		if i == 0 && have.Network != "" {

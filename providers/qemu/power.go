@@ -99,6 +99,10 @@ func (m machines) reset(ctx context.Context, op sdk.Operation, have *Machine) er
 	if log, err := os.Stat(filepath.Join(m.folderOf(kindMachine, have.ID), serialFile)); err == nil {
 		offset = log.Size()
 	}
+	// A blocked machine would wait for its address in vain.
+	if err := m.plugIn(ctx, have, false); err != nil {
+		return err
+	}
 	if err := m.tell(ctx, have, "system_reset"); err != nil {
 		return fmt.Errorf("reset %s: %w", have.Name, err)
 	}
