@@ -20,6 +20,7 @@ type item struct {
 	proposed cty.Value
 	planned  cty.Value
 	replace  []Reason // what needs another object
+	remarks  []Reason // what the provider says of an object to be made
 	failed   bool
 }
 
@@ -108,9 +109,11 @@ func (d *decider) refine(ctx context.Context, items []*item) []Problem {
 			continue
 		}
 		it.planned = refined[i].Planned
-		if !it.prior.IsNull() {
-			it.replace = append(it.replace[:len(it.replace):len(it.replace)], usual(refined[i].Replace)...)
+		if it.prior.IsNull() {
+			it.remarks = refined[i].Replace // nothing is replaced
+			continue
 		}
+		it.replace = append(it.replace[:len(it.replace):len(it.replace)], usual(refined[i].Replace)...)
 	}
 	return problems
 }
@@ -180,6 +183,9 @@ func (it *item) finish() {
 		c.Changed = it.changedBetween(c.Before, it.planned)
 	default:
 		c.After = it.planned
+		if c.Action == Create {
+			c.Reasons = append(c.Reasons[:len(c.Reasons):len(c.Reasons)], it.remarks...)
+		}
 	}
 }
 

@@ -55,7 +55,8 @@ type Change struct {
 	// Changed lists the attributes that differ between Before and After, for
 	// updates and replacements.
 	Changed []cty.Path
-	// Reasons says why an object is replaced, made again or deleted.
+	// Reasons says why an object is replaced, made again or deleted, and what its
+	// provider remarks of one that is to be made.
 	Reasons []Reason
 
 	// Dependencies are direct: instances, whole blocks (without key) and

@@ -292,7 +292,8 @@ type PlanResult struct {
 	Diagnostics Diagnostics
 }
 
-// Replace is an attribute whose change needs another object, and why.
+// Replace is an attribute whose change needs another object, and why. For an
+// object that is to be made it is a remark in a few words, without a path.
 type Replace struct {
 	Path   cty.Path
 	Reason string // a few words, or ""

@@ -109,6 +109,14 @@ func (p *Planned[T]) Replace(name, reason string) {
 	p.replace = append(p.replace, replaceAttribute(name, reason))
 }
 
+// Remark says in a few words what is to be made, where its attributes do not
+// say it to people: what it costs, for instance. It is for an object that does
+// not exist yet, and it must be the same as long as the plan is, so it says
+// nothing of the moment. See Warn for that.
+func (p *Planned[T]) Remark(text string) {
+	p.replace = append(p.replace, plugins.Replace{Reason: text})
+}
+
 // Validator checks a configuration beyond its schema. Fields that are unknown
 // have their zero value.
 type Validator[T any] interface {

@@ -106,9 +106,7 @@ func (f firewalls) Read(ctx context.Context, op sdk.Operation, have *Firewall) (
 		return false, sdk.Gone(reason)
 	}
 	there, err := f.client.Firewall(ctx, have.Site, have.Job)
-	if api.Missing(err) || err == nil && len(there) == 0 {
-		return false, sdk.Gone("it was closed")
-	} else if err != nil {
+	if err != nil && !api.Missing(err) {
 		return false, explain(err, "read the firewall of "+have.Site)
 	}
 	// What was closed behind our back is opened again.

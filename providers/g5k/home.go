@@ -72,8 +72,11 @@ func (h sftpHome) Read(name string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
+// unfinishedFile ends the name of what Write has not finished.
+const unfinishedFile = ".new"
+
 func (h sftpHome) Write(name string, text []byte) error {
-	part := name + ".new"
+	part := name + unfinishedFile
 	if err := h.Copy(part, bytes.NewReader(text)); err != nil {
 		return err
 	}

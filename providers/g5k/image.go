@@ -94,11 +94,24 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 		return err
 	}
 	want.Marker = mark
-	if err := i.fill(ctx, op, home, want); err != nil {
-		return err
+	// Somebody who went at this moment may have taken the image along.
+	for tries := 0; tries == 0 || tries < 3 && !i.whole(home, want); tries++ {
+		if err := i.fill(ctx, op, home, want); err != nil {
+			return err
+		}
 	}
 	m.Done = true
 	return writeMarker(home, mark, m)
+}
+
+// whole reports whether the image and its description lie where they should.
+func (i images) whole(home home, want *Image) bool {
+	size, err := home.Size(want.Path)
+	if err != nil || size != want.Size {
+		return false
+	}
+	_, err = home.Size(want.descriptionPath())
+	return err == nil
 }
 
 func writeMarker(home home, name string, m marker) error {
@@ -211,25 +224,31 @@ func (i images) Delete(ctx context.Context, op sdk.Operation, have *Image) error
 			}
 		}
 	}
-	if err := gone(home.Remove(have.Marker)); err != nil {
-		return fmt.Errorf("remove %s at %s: %w", have.Marker, have.Site, err)
+	// The marker goes last: as long as it is there, a removal that was cut short
+	// is found and done again.
+	marks, err := home.List(have.users())
+	if gone(err) != nil {
+		return fmt.Errorf("list %s at %s: %w", have.users(), have.Site, err)
 	}
-	if err := home.Rmdir(have.users()); err != nil {
-		left, listErr := home.List(have.users())
-		if listErr == nil && len(left) > 0 || errors.Is(listErr, fs.ErrNotExist) {
-			return nil // somebody else uses it, or removes it now
-		}
-		return fmt.Errorf("remove %s at %s: %w", have.users(), have.Site, err)
-	}
-	for _, name := range names {
-		file := path.Join(folder, name)
-		if strings.HasPrefix(file, have.base()) && file != have.users() {
+	ours := path.Base(have.Marker)
+	if !slices.ContainsFunc(marks, func(m string) bool { return strings.TrimSuffix(m, unfinishedFile) != ours }) {
+		for _, name := range names {
+			file := path.Join(folder, name)
+			if !strings.HasPrefix(file, have.base()) || file == have.users() {
+				continue
+			}
 			if err := gone(home.Remove(file)); err != nil {
 				return fmt.Errorf("remove %s at %s: %w", file, have.Site, err)
 			}
 		}
 	}
-	_ = home.Rmdir(folder) // which others may use
+	for _, name := range []string{have.Marker + unfinishedFile, have.Marker} {
+		if err := gone(home.Remove(name)); err != nil {
+			return fmt.Errorf("remove %s at %s: %w", name, have.Site, err)
+		}
+	}
+	_ = home.Rmdir(have.users()) // which others may use
+	_ = home.Rmdir(folder)
 	return nil
 }
 
@@ -277,14 +296,14 @@ func (i images) findAt(ctx context.Context, op sdk.Operation, site string) ([]sd
 		if gone(err) != nil {
 			return nil, err
 		}
-		for _, mark := range marks {
+		for n := range marks { // one that was cut short while it was written counts as well
+			marks[n] = strings.TrimSuffix(marks[n], unfinishedFile)
+		}
+		for _, mark := range slices.Compact(marks) {
 			if !strings.HasPrefix(mark, head(op.UUID, 32)+"-") {
 				continue
 			}
 			text, err := home.Read(path.Join(folder, name, mark))
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
 			var m marker
 			if err == nil {
 				err = json.Unmarshal(text, &m)

@@ -30,14 +30,13 @@ type Job struct {
 	Existing       int64    `nxc:"existing,optional,replace" doc:"Number of a job that is there already: it is used, and left alone in the end."`
 	DeleteExisting bool     `nxc:"delete_existing,optional" doc:"Delete the existing job in the end as if it were ours."`
 
-	UID            int64    `nxc:"uid,computed" doc:"OAR's number of the job."`
-	JobName        string   `nxc:"job_name,computed" doc:"OAR's name of the job, by which it is found again. No other job has it."`
-	AssignedNodes  []string `nxc:"assigned_nodes,computed" doc:"The nodes, in natural order."`
-	StartedAt      string   `nxc:"started_at,computed" doc:"When it began, in UTC."`
-	EndsAt         string   `nxc:"ends_at,computed" doc:"When its walltime ends, in UTC."`
-	State          string   `nxc:"state,computed" doc:"OAR's word for how it is: running, or waiting."`
-	CoreHours      float64  `nxc:"core_hours,computed" doc:"What it costs at most, where that can be told: cores times hours."`
-	PredictedStart string   `nxc:"predicted_start,computed" doc:"When, at the time of the plan, the status said that it can begin."`
+	UID           int64    `nxc:"uid,computed" doc:"OAR's number of the job."`
+	JobName       string   `nxc:"job_name,computed" doc:"OAR's name of the job, by which it is found again. No other job has it."`
+	AssignedNodes []string `nxc:"assigned_nodes,computed" doc:"The nodes, in natural order."`
+	StartedAt     string   `nxc:"started_at,computed" doc:"When it began, in UTC."`
+	EndsAt        string   `nxc:"ends_at,computed" doc:"When its walltime ends, in UTC."`
+	State         string   `nxc:"state,computed" doc:"OAR's word for how it is: running, or waiting."`
+	CoreHours     float64  `nxc:"core_hours,computed" doc:"What it costs at most, where that can be told: cores times hours."`
 }
 
 // jobs handles g5k_job.
@@ -123,7 +122,7 @@ func (w Job) inputs() Job {
 	return Job{
 		Site: w.Site, Nodes: w.Nodes, Resources: w.Resources, Cluster: w.Cluster, Walltime: w.Walltime, Queue: w.Queue,
 		Types: w.Types, Properties: w.Properties, Reservation: w.Reservation, StartAfter: w.StartAfter, Project: w.Project,
-		Name: w.Name, CoreHours: w.CoreHours, PredictedStart: w.PredictedStart,
+		Name: w.Name, CoreHours: w.CoreHours,
 	}
 }
 

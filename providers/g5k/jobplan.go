@@ -28,9 +28,8 @@ func (j jobs) Plan(ctx context.Context, op sdk.Operation, prior *Job, p *sdk.Pla
 		if err != nil {
 			return noSuchJob(err, &p.Value)
 		}
-		p.Value.CoreHours, p.Value.PredictedStart = 0, ""
+		p.Value.CoreHours = 0
 		p.SetKnown("core_hours")
-		p.SetKnown("predicted_start")
 		return j.usable(seen, &p.Value)
 	}
 	return j.foresee(ctx, p)
@@ -105,18 +104,19 @@ func (j jobs) foresee(ctx context.Context, p *sdk.Planned[Job]) error {
 			begin = at
 		}
 	}
-	for _, name := range []string{"core_hours", "predicted_start"} {
-		p.SetKnown(name)
-	}
-	v.CoreHours, v.PredictedStart = 0, ""
+	p.SetKnown("core_hours")
+	v.CoreHours = 0
 	if v.Resources != "" {
+		p.Remark(fmt.Sprintf("%s for %s", v.Resources, span(walltime)))
 		return nil // what it comes to is known to OAR alone
 	}
-	return j.predict(v, status, begin, now, walltime)
+	return j.predict(p, status, begin, now, walltime)
 }
 
-// predict fills in what a number of nodes costs, and when they are free.
-func (j jobs) predict(v *Job, status *api.Status, begin, now time.Time, walltime time.Duration) error {
+// predict says what a number of nodes costs at most, and warns when they are
+// not free.
+func (j jobs) predict(p *sdk.Planned[Job], status *api.Status, begin, now time.Time, walltime time.Duration) error {
+	v := &p.Value
 	nodes := int(max(1, v.Nodes))
 	where := v.Site
 	if v.Cluster != "" {
@@ -126,23 +126,33 @@ func (j jobs) predict(v *Job, status *api.Status, begin, now time.Time, walltime
 		return sdk.AttributeError("nodes", fmt.Sprintf("%s has no %d nodes", where, nodes),
 			fmt.Sprintf("There are %d, of which %d can be had now. Ask for fewer, or for another cluster or site.", there, usable(status)))
 	}
-	w := soonest(status, nodes, begin, walltime)
-	v.CoreHours = float64(w.cores) * walltime.Hours()
-	if v.Properties != "" {
-		v.CoreHours = 0 // other nodes than these may be meant
-		return nil
+	v.CoreHours = float64(mostCores(status, nodes)) * walltime.Hours()
+	remark := fmt.Sprintf("%s of %s for %s, at most %g core-hours", counted(nodes, "node"), where, span(walltime), v.CoreHours)
+	if v.Reservation != "" && v.Reservation != "now" || v.StartAfter != "" {
+		remark += ", from " + begin.In(paris()).Format("Mon 2 Jan 15:04") + " on"
 	}
+	p.Remark(remark)
+	if v.Properties != "" {
+		return nil // how many nodes have them is known to OAR alone
+	}
+	w := soonest(status, nodes, begin, walltime)
 	switch {
 	case w.at.IsZero():
-		return sdk.Warn(fmt.Sprintf("%s cannot give %d nodes at present", where, nodes),
+		return sdk.Warn(fmt.Sprintf("%s cannot give %s at present", where, counted(nodes, "node")),
 			fmt.Sprintf("Of its %d nodes %d can be had; the others are down or suspected. The job would wait until they are back.", len(status.Nodes), usable(status)))
 	case !w.at.After(begin):
-		v.PredictedStart = stamp(begin.Unix())
 		return nil
 	}
-	v.PredictedStart = stamp(w.at.Unix())
-	return sdk.Warn(fmt.Sprintf("%d nodes of %s are free for %s only from %s on", nodes, where, span(walltime), clock(w.at, now)),
-		fmt.Sprintf("That is in %s. The job waits until then, and nxc apply with it; it can be interrupted and run again.", span(w.at.Sub(now).Truncate(time.Minute))))
+	return sdk.Warn(fmt.Sprintf("%s of %s: free together for %s only from %s on", counted(nodes, "node"), where, span(walltime), clock(w.at, now)),
+		fmt.Sprintf("That is in %s, as far as is reserved now. The job waits until then, and nxc apply with it; it can be interrupted and run again.", span(w.at.Sub(now).Truncate(time.Minute))))
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // checkSite says which sites there are, when it is none.

@@ -12,7 +12,6 @@ import (
 type window struct {
 	at    time.Time // zero: never, as far as can be seen
 	nodes []string  // that are free then
-	cores int64     // of as many nodes as were asked for
 }
 
 // nowOf is the status' own time: that of the scheduler.
@@ -55,16 +54,13 @@ func soonest(s *api.Status, n int, begin time.Time, length time.Duration) window
 			if !s.Nodes[name].Usable() || !freeFor(busy[name], at, at.Add(length)) {
 				continue
 			}
-			if len(w.nodes) < n {
-				w.cores += s.Nodes[name].Cores()
-			}
 			w.nodes = append(w.nodes, name)
 		}
 		if len(w.nodes) >= n {
 			return w
 		}
 	}
-	return window{cores: coresOf(s, names, n)}
+	return window{}
 }
 
 // interval is the time between two others.
@@ -100,13 +96,15 @@ func freeFor(busy []interval, from, to time.Time) bool {
 	return true
 }
 
-// coresOf counts the cores of the first n nodes.
-func coresOf(s *api.Status, names []string, n int) int64 {
-	var cores int64
-	for _, name := range names[:min(n, len(names))] {
-		cores += s.Nodes[name].Cores()
+// mostCores counts the cores of n nodes at most: all are taken for as large as
+// the largest, so that the number stays the same when one of them goes down,
+// which has none then.
+func mostCores(s *api.Status, n int) int64 {
+	var largest int64
+	for _, node := range s.Nodes {
+		largest = max(largest, node.Cores())
 	}
-	return cores
+	return int64(n) * largest
 }
 
 // freeNow lists the nodes that are free between two times.
