@@ -2464,7 +2464,7 @@ type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Planned       []byte                 `protobuf:"bytes,2,opt,name=planned,proto3" json:"planned,omitempty"`
-	Replace       []*Replace             `protobuf:"bytes,3,rep,name=replace,proto3" json:"replace,omitempty"`
+	Replace       []*Replace             `protobuf:"bytes,3,rep,name=replace,proto3" json:"replace,omitempty"` // of a create: remarks for people, without a path
 	Diagnostics   []*Diagnostic          `protobuf:"bytes,4,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
