@@ -84,6 +84,33 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// TestSandbox runs a test that looks for a file of this machine: in Nix's
+// sandbox there is none, nor a network.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, setting := range nixEnvironment(t.Context(), os.Environ(), true) {
+		if strings.Contains(setting, "sandbox = false") {
+			t.Skip("Nix has no sandbox here: user namespaces are forbidden")
+		}
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("of this machine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	drv, out := derivation(t, "vm-test-run-e", `
+	  [ ! -e `+secret+` ] || { echo "the host can be read"; exit 1; }
+	  [ ! -e /etc/hostname ] || { echo "the host has a name"; exit 1; }
+	  while read -r name rest; do
+	    case $name in lo: | Inter-* | face*) ;; *) echo "there is a network: $name"; exit 1 ;; esac
+	  done </proc/net/dev
+	  echo done > $out`)
+	want := Run{Derivation: drv, Result: out, Local: true}
+	if err := (runs{h}).Create(t.Context(), operation("a"), &want); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // What has passed is not run again, and the log of then is shown.
 func TestPassedBefore(t *testing.T) {
 	t.Parallel()
