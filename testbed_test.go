@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
@@ -25,7 +27,7 @@ func (b *testbed) close() {
 
 // testbedCommand is what scripts say to it:
 //
-//	testbed start [CLUSTER=NODES…]    starts it, and points nxc at it
+//	testbed start [nodes=KIND] [CLUSTER=NODES…]    starts it, and points nxc at it
 //	testbed jobs SITE N               waits until so many jobs run or wait
 //	testbed kill SITE                 kills the newest job
 //	testbed other SITE RESOURCES      has another user submit a job
@@ -67,15 +69,27 @@ type testbedValue struct{}
 // start starts it with the clusters named, on which an hour takes half a minute.
 func (b *testbed) start(ts *testscript.TestScript, clusters []string) error {
 	sizes := map[string]int{}
+	o := simulator.Options{User: "jdoe", Password: "secret-word", Clusters: sizes, Speed: 120}
 	for _, c := range clusters {
 		name, number, _ := strings.Cut(c, "=")
+		if name == "nodes" {
+			o.Nodes = simulator.Kind(number)
+			continue
+		}
 		n, err := strconv.Atoi(number)
 		if err != nil {
 			return err
 		}
 		sizes[name] = n
 	}
-	s, err := simulator.Start(simulator.Options{User: "jdoe", Password: "secret-word", Clusters: sizes, Speed: 120})
+	if text, err := os.ReadFile(ts.MkAbs(".ssh/id_ed25519.pub")); err == nil {
+		key, _, _, _, err := ssh.ParseAuthorizedKey(text)
+		if err != nil {
+			return err
+		}
+		o.Keys = append(o.Keys, key)
+	}
+	s, err := simulator.Start(o)
 	if err != nil {
 		return err
 	}

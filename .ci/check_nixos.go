@@ -25,6 +25,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 )
 
 // needs is the first release of NixOS that has the options of an example.
@@ -57,6 +59,13 @@ func main() {
 	fmt.Printf("%-14s %-18s %-26s %11s %8s  %s\n", "example", "flavour", "of", "derivations", "seconds", "derivation")
 	release := releaseOf(nixpkgs)
 	failed := false
+	site, err := simulator.Start(simulator.Options{}) // no evaluation asks it for more than its name
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer site.Close()
+	os.Setenv("NXC_G5K_API", site.API())
+	os.Setenv("NXC_G5K_GATEWAY", site.Gateway())
 	for _, example := range examples {
 		if first := needs[example]; release < first {
 			fmt.Printf("%-14s %-18s needs NixOS %s or later; this is %s\n", example, "", first, release)
@@ -70,6 +79,7 @@ func main() {
 		}
 	}
 	if failed {
+		site.Close()
 		os.Exit(1)
 	}
 }
@@ -192,7 +202,10 @@ func rewrite(folder, nixpkgs, flavour string) error {
 					block.Body().RemoveBlock(inner)
 				}
 			}
-			block.Body().AppendNewBlock("flavour", []string{flavour})
+			body := block.Body().AppendNewBlock("flavour", []string{flavour}).Body()
+			if strings.HasPrefix(flavour, "g5k-") {
+				body.SetAttributeValue("site", cty.StringVal("grenoble"))
+			}
 		case "output": // may speak of what a flavour does not have
 			file.Body().RemoveBlock(block)
 		}

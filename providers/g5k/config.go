@@ -22,6 +22,7 @@ type Config struct {
 	Gateway    *string  `nxc:"gateway,optional" doc:"Access machine that leads to sites and nodes by ssh, host or host:port; an empty one within Grid'5000, where none is needed. NXC_G5K_GATEWAY takes its place where it is left out."`
 	SSHKey     string   `nxc:"ssh_key,optional" doc:"Private key that frontends accept, beside those of the agent; by default the usual ones of ~/.ssh."`
 	KnownHosts string   `nxc:"known_hosts,optional" doc:"File of known host keys, for the access machine and the frontends; by default ~/.ssh/known_hosts. NXC_G5K_KNOWN_HOSTS takes its place where it is left out."`
+	NodeWait   string   `nxc:"node_wait,optional,default=2m" doc:"For how long a node may not answer before a spare one takes its place."`
 	Poll       string   `nxc:"poll,optional,default=5s" doc:"How often what takes long is looked at, at first; later less often."`
 }
 

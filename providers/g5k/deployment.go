@@ -21,7 +21,7 @@ type Deployment struct {
 	Version     int64    `nxc:"version,optional,replace" doc:"Version of the environment; by default the newest."`
 	Arch        string   `nxc:"arch,optional,replace" doc:"Architecture of the environment: x86_64, ppc64le or aarch64."`
 	Partition   string   `nxc:"partition,optional,replace" doc:"Label of the partition to deploy on."`
-	Keys        []string `nxc:"keys,optional,replace" doc:"Public keys that may log in as root; the address of a file with some is one, too."`
+	Keys        []string `nxc:"keys,optional,replace" doc:"Public keys that may log in as root; the address of a file with some is one, too. By default the key of the composition's deployment."`
 	Vlan        int64    `nxc:"vlan,optional,replace" doc:"KaVLAN network that the nodes boot into: g5k_vlan.X.id."`
 	Spares      int64    `nxc:"spares,optional" doc:"How many of the nodes, the last ones, are kept back to take the place of those that fail."`
 	MinNodes    int64    `nxc:"min_nodes,optional" doc:"How many nodes are enough; by default all that are not spares."`

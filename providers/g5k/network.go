@@ -14,6 +14,11 @@ import (
 type ways struct {
 	once    sync.Once
 	network *reach.Network
+
+	mu       sync.Mutex
+	seen     map[string]string          // fingerprints of host keys, by node
+	sessions map[string]*seat           // by object
+	claimed  map[string]map[string]bool // hosts that nodes of this process take, by job
 }
 
 // network leads to frontends and nodes. It opens nothing before it is used.
@@ -33,9 +38,9 @@ func (t *testbed) gateway() string {
 		return *t.config.Gateway
 	}
 	name, _ := os.Hostname()
-	inside := ""
-	if !strings.HasSuffix(name, ".grid5000.fr") {
-		inside = publicGateway
+	otherwise := publicGateway
+	if strings.HasSuffix(name, ".grid5000.fr") {
+		otherwise = ""
 	}
-	return cmp.Or(t.getenv("NXC_G5K_GATEWAY"), inside)
+	return cmp.Or(t.getenv("NXC_G5K_GATEWAY"), otherwise)
 }

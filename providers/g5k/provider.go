@@ -15,6 +15,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/providers/g5k/agent"
 )
 
 // Version is the provider's version.
@@ -60,7 +61,17 @@ func provider(t *testbed, stale time.Duration) sdk.Provider {
 				Timeouts: short,
 				Doc:      "An address that may mount your home for as long as a job lasts.",
 			}),
+			sdk.Managed[Ramdisk]("g5k_ramdisk", ramdisks{t}, sdk.Options{
+				Timeouts: bootTimeouts(),
+				Doc:      "Kernel and initrd in the memory of nodes, which pass them on to each other.",
+			}),
+			sdk.Managed[Node]("g5k_node", nodes{t}, sdk.Options{
+				Timeouts: bootTimeouts(),
+				Doc:      "A physical node that runs a system of ours. It takes a context and has hands.",
+			}),
 		},
+		Flavours: t.flavours(),
+		Programs: map[string]func([]string) error{agent.ProgramName: agent.Main},
 		Data: []sdk.Data{
 			sdk.DataSource("g5k_site", t.readSite),
 			sdk.DataSource("g5k_cluster", t.readCluster),

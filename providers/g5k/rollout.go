@@ -8,8 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 	"github.com/nixos-compose/nxc/providers/g5k/api"
 )
 
@@ -54,7 +57,7 @@ func (r *rollout) deploy(ctx context.Context, nodes []string) (ko []string, err 
 	defer cancel()
 	client := r.client.Waiting(r.op.Phase)
 	made, err := client.Deploy(through, w.Site, api.DeploymentSubmission{
-		Nodes: nodes, Environment: w.Environment, Key: strings.Join(w.Keys, "\n"), Version: w.Version, Arch: w.Arch, Vlan: w.Vlan, Partition: w.Partition,
+		Nodes: nodes, Environment: w.Environment, Key: r.keys(), Version: w.Version, Arch: w.Arch, Vlan: w.Vlan, Partition: w.Partition,
 	})
 	if err != nil {
 		return nil, r.refused(err)
@@ -89,6 +92,18 @@ func (r *rollout) deploy(ctx context.Context, nodes []string) (ko []string, err 
 	api.SortNodes(r.deployed)
 	w.Deployed = r.deployed
 	return made.KO(), nil
+}
+
+// keys are those that may log in: without any, the deployment's own.
+func (r *rollout) keys() string {
+	if len(r.want.Keys) > 0 {
+		return strings.Join(r.want.Keys, "\n")
+	}
+	own, err := sshnode.Key(r.folders.Keys, r.op.UUID)
+	if err != nil {
+		return "" // a deployment without nodes of ours has none
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(own.PublicKey())))
 }
 
 // jobLives reports that the job ended meanwhile, and how.

@@ -1,7 +1,9 @@
 # Builds what machines boot: a kernel for each role, and one initrd for all of
 # them. `store` says where a machine finds the store: in the initrd ("ramdisk"),
-# on a disk ("image"), or on the host ("9p").
-{ lib, pkgs, roles, store, ... }:
+# on a disk ("image"), on the host ("9p"), or on the partition that an image was
+# unpacked into ("partition"). `physical` machines are of metal: they have
+# drivers, and take their network as they find it.
+{ lib, pkgs, roles, store, physical ? false, ... }:
 let
   names = builtins.attrNames roles;
   systems = builtins.mapAttrs (_: role: role.config.system.build.toplevel) roles;
@@ -13,7 +15,8 @@ let
   modules = lib.unique ([
     "virtio_pci" "virtio_net" "virtio_blk" "virtio_rng" "virtio_console" "loop" "squashfs" "overlay"
     "9p" "9pnet_virtio" "af_packet" "8021q"
-  ] ++ lib.concatMap
+  ] ++ lib.optionals physical (import ./drivers.nix)
+  ++ lib.concatMap
     (name: let boot = roles.${name}.config.boot; in boot.initrd.kernelModules ++ boot.kernelModules)
     names);
 
@@ -65,6 +68,31 @@ let
       -keep-as-directory -all-root -no-xattrs -noappend -no-progress -comp lz4 >log || { cat log; exit 1; }
   '';
 
+  # The same as an archive that is unpacked into a partition, with what boots
+  # it: Kadeploy looks for kernel and initrd in it. All roles share one kernel
+  # there, the first one's.
+  tarball = pkgs.runCommand "machine-tarball"
+    {
+      nativeBuildInputs = [ pkgs.gnutar pkgs.zstd ];
+      closure = pkgs.closureInfo { rootPaths = builtins.attrValues systems; };
+      kernel = "${kernelFile (kernelOf roles.${builtins.head kernels})}/bzImage";
+      initrd = "${initrd}/initrd";
+    } ''
+    mkdir -p root/boot root/root root/etc/nxc root/nix "$out"
+    cp "$kernel" root/boot/bzImage
+    cp "$initrd" root/boot/initrd
+    chmod -R u+w root/boot
+    chmod 700 root/root
+    find root -exec touch -h -d @1 {} +
+    # The stand-in's shell has a tar of its own, which it prefers to the PATH.
+    tar=$NIX_BUILD_TOP/.wrappers/tar
+    [ -x "$tar" ] || tar=tar
+    "$tar" --create --file image.tar --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner -C root .
+    "$tar" --append --file image.tar --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner \
+      --absolute-names --transform 's,^/nix,./nix,' $(cat "$closure/store-paths")
+    zstd -q -T0 -3 image.tar -o "$out/image.tar.zst"
+  '';
+
   kernelFile = kernel: pkgs.runCommand "machine-kernel-${kernel.modDirVersion}" { inherit kernel; } ''
     mkdir "$out"
     cp "$kernel/bzImage" "$out/bzImage"
@@ -73,8 +101,12 @@ let
   initrd = pkgs.runCommand "machine-initrd"
     {
       nativeBuildInputs = [ pkgs.cpio ];
-      stage1 = import ./stage1.nix { inherit store; modules = lib.concatStringsSep " " modules; };
-      dhcp = import ./dhcp.nix;
+      stage1 = import ./stage1.nix { 
+        inherit store physical;
+        modules = lib.concatStringsSep " " modules;
+        waiting = lib.optionalString (store == "partition") (import ./waiting.nix { inherit pkgs; });
+      };
+      dhcp = import ./dhcp.nix { inherit physical; };
       passAsFile = [ "stage1" "dhcp" ];
       inherit busybox;
       trees = map (name: modulesOf roles.${name}) kernels;
@@ -112,4 +144,7 @@ in
   names)
 // lib.optionalAttrs (store == "image") {
   store = { drv = image; file = "store.squashfs"; };
+}
+// lib.optionalAttrs (store == "partition") {
+  tarball = { drv = tarball; file = "image.tar.zst"; };
 }

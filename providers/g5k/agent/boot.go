@@ -37,6 +37,16 @@ type Booted struct {
 // Load verifies what lies in a folder, puts the context behind the initrd, and
 // gives both to the running kernel. A *MissingError is about an item.
 func (b Boot) Load(dir string) error {
+	if err := b.prepare(dir); err != nil {
+		return err
+	}
+	err := b.load(dir)
+	// The context holds keys, and the kernel has it by now.
+	return errors.Join(err, os.Truncate(filepath.Join(dir, b.Initrd.Name), b.Initrd.Size))
+}
+
+// prepare verifies the items, and puts the context behind the initrd.
+func (b Boot) prepare(dir string) error {
 	shelf, err := openShelf(dir, []Item{b.Kernel, b.Initrd})
 	if err != nil {
 		return err
@@ -53,24 +63,30 @@ func (b Boot) Load(dir string) error {
 			return err
 		}
 	}
-	kernel, initrd := shelf.items[b.Kernel.Name].file, shelf.items[b.Initrd.Name].file
 	// The kernel reads a second archive only at a multiple of four.
 	behind := append(make([]byte, sshnode.Padding(b.Initrd.Size)), b.Context...)
-	if _, err := initrd.WriteAt(behind, b.Initrd.Size); err != nil {
+	if _, err := shelf.items[b.Initrd.Name].file.WriteAt(behind, b.Initrd.Size); err != nil {
 		return fmt.Errorf("put the context behind the initrd: %w", err)
 	}
-	for _, f := range []*os.File{kernel, initrd} {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
+	return nil
+}
+
+// load gives the files to the running kernel, which takes none that somebody
+// could still write to.
+func (b Boot) load(dir string) error {
+	kernel, err := os.Open(filepath.Join(dir, b.Kernel.Name))
+	if err != nil {
+		return err
 	}
+	defer kernel.Close()
+	initrd, err := os.Open(filepath.Join(dir, b.Initrd.Name))
+	if err != nil {
+		return err
+	}
+	defer initrd.Close()
 	err = unix.KexecFileLoad(int(kernel.Fd()), int(initrd.Fd()), b.CommandLine, 0)
 	if errors.Is(err, unix.ENOSYS) {
 		err = b.loadByProgram(dir)
-	}
-	// The context holds keys, and the kernel has it by now.
-	if cut := initrd.Truncate(b.Initrd.Size); cut != nil && err == nil {
-		err = cut
 	}
 	if err != nil {
 		return fmt.Errorf("load the kernel: %w", err)

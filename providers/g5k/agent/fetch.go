@@ -13,7 +13,6 @@ import (
 // fetcher takes items from other relays.
 type fetcher struct {
 	shelf  *shelf
-	token  string
 	client *http.Client
 	stall  time.Duration // so long a source may say nothing
 	log    func(string)
@@ -123,7 +122,7 @@ func (f *fetcher) take(ctx context.Context, h *held, source string, fresh <-chan
 		}
 	}()
 	have, _, _ := f.shelf.state(h)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source+"/"+f.token+"/"+h.Name, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source+"/"+h.Name, nil)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (r Relay) run(ctx context.Context, orders *bufio.Reader, reports *lines) er
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
 	f := &fetcher{
-		shelf: shelf, token: first.Token, stall: r.Stall, fresh: make(chan struct{}),
+		shelf: shelf, stall: r.Stall, fresh: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{DisableCompression: true, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}},
 		log:    func(text string) { _ = reports.write(report{Log: text}) },
 		wrong:  func(name string) { _ = reports.write(report{Wrong: name}) },

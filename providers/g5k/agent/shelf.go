@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // shelf holds the items of a relay: files of a folder, each of which grows
@@ -46,6 +47,9 @@ func openShelf(dir string, items []Item) (*shelf, error) {
 	s := &shelf{dir: dir, items: map[string]*held{}, changed: make(chan struct{})}
 	for _, item := range items {
 		f, err := os.OpenFile(filepath.Join(dir, item.Name), os.O_RDWR|os.O_CREATE, 0o600)
+		if errors.Is(err, syscall.ETXTBSY) { // the relay's own program, which it passes on as well
+			f, err = os.Open(filepath.Join(dir, item.Name))
+		}
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}

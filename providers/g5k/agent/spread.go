@@ -35,8 +35,8 @@ func ReadSource(name, path string) (Source, error) {
 // Node is a node that is to have the items.
 type Node struct {
 	Name string
-	// Open starts a relay there. from are URLs of the items on nodes above
-	// that have a relay already, the best first.
+	// Open starts a relay there. from are URLs below which the items are on
+	// nodes above that have a relay already, the best first.
 	Open func(ctx context.Context, from []string) (Session, error)
 }
 
@@ -259,7 +259,7 @@ func (s *spread) urls(i int) []string {
 	list := []string{}
 	for _, above := range s.tree().above(i) {
 		if url := s.peers[above].url; url != "" {
-			list = append(list, url)
+			list = append(list, url+"/"+s.token)
 		}
 	}
 	return list
