@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/nixos-compose/nxc/nix/standin"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
 )
@@ -89,6 +93,13 @@ func (b *testbed) start(ts *testscript.TestScript, clusters []string) error {
 		}
 		o.Keys = append(o.Keys, key)
 	}
+	if o.Nodes == simulator.Machines {
+		machine, err := standardMachine(ts, o.User)
+		if err != nil {
+			return err
+		}
+		o.Machine = machine
+	}
 	s, err := simulator.Start(o)
 	if err != nil {
 		return err
@@ -100,6 +111,34 @@ func (b *testbed) start(ts *testscript.TestScript, clusters []string) error {
 	ts.Setenv("G5K_LOGIN", "jdoe")
 	ts.Setenv("G5K_PASSWORD", "secret-word")
 	return nil
+}
+
+// standardMachine is the standard environment of nodes that are machines: a
+// light system that user logs in on, who becomes root by sudo-g5k.
+func standardMachine(ts *testscript.TestScript, user string) (simulator.Machine, error) {
+	index, err := standin.Ensure(context.Background(), standin.Options{}, nil)
+	if err != nil {
+		return simulator.Machine{}, err
+	}
+	build := exec.Command("nix-build", "--no-out-link", "--option", "substitute", "false", "--option", "build-users-group", "",
+		"--argstr", "index", index, filepath.Join(ts.Getenv("REPO"), "providers", "g5k", "testdata", "metal.nix"))
+	var complaint strings.Builder
+	build.Stderr = &complaint
+	built, err := build.Output()
+	if err != nil {
+		return simulator.Machine{}, fmt.Errorf("nix-build: %w: %s", err, complaint.String())
+	}
+	image := strings.TrimSpace(string(built))
+	return simulator.Machine{
+		Kernel: filepath.Join(image, "kernel"), Initrd: filepath.Join(image, "initrd"), Memory: "1G",
+		CommandLine: "mitigations=off tsc=reliable no_timer_check loglevel=4",
+		Files: func(s simulator.Standard) map[string][]byte {
+			return map[string][]byte{
+				"nxc-context/etc/nxc/role": []byte("node\n"), "nxc-context/etc/nxc/node": []byte(s.Name + "\n"), "nxc-context/etc/nxc/user": []byte(user + "\n"),
+				"nxc-context/etc/nxc/authorized_keys": s.AuthorizedKeys, "nxc-context/etc/nxc/private/ssh_host_ed25519_key": s.HostKey,
+			}
+		},
+	}, nil
 }
 
 // unfinished lists the numbers of jobs that have not ended.

@@ -29,45 +29,7 @@ import (
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 )
 
-// metalImage boots as the flavours' nodes do, into a system that is an ssh
-// server and nothing else.
-const metalImage = `
-let
-  index = builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile %[1]q));
-  standin = import %[2]s/nix/lib/standin { inherit index; system = "x86_64-linux"; };
-  inherit (standin) lib pkgs;
-  system = pkgs.runCommand "light-metal" { inherit (pkgs.standin) tree busybox; init = ''
-    #!@busybox@/bin/sh
-    export PATH=@busybox@/bin
-    [ -e /usr ] || ln -s @tree@/usr /usr
-    for name in bin sbin lib lib64; do [ -e /$name ] || ln -s usr/$name /$name; done
-    mkdir -p /run/sshd /var/empty /root /tmp /var/log /etc/ssh
-    echo 'root:*:0:0::/root:/bin/sh
-    sshd:*:74:74::/run/sshd:/bin/false' >/etc/passwd
-    echo 'root:x:0:' >/etc/group
-    exec /usr/sbin/sshd -D -e -f /dev/null -o UsePAM=no -o StrictModes=no -o PidFile=none \
-      -o AuthorizedKeysFile=/etc/nxc/authorized_keys -o HostKey=/etc/nxc/private/ssh_host_ed25519_key
-  ''; passAsFile = [ "init" ]; } ''
-    mkdir "$out"
-    sed -e "s|@busybox@|$busybox|g; s|@tree@|$tree|g" "$initPath" >"$out/init"
-    chmod +x "$out/init"
-  '';
-  roles.node = {
-    inherit pkgs;
-    config = {
-      system.build.toplevel = system;
-      boot = { initrd.kernelModules = [ ]; kernelModules = [ ]; kernelPackages = pkgs.linuxPackages; };
-    };
-  };
-  image = import %[2]s/nix/lib/machine/image.nix { inherit lib pkgs roles; store = %[3]q; physical = true; };
-in
-pkgs.linkFarm "light-metal-%[3]s" ([
-  { name = "initrd"; path = "${image.initrd.drv}/initrd"; }
-  { name = "kernel"; path = "${image.kernel-node.drv}/bzImage"; }
-] ++ lib.optional (image ? tarball) { name = "image.tar.zst"; path = "${image.tarball.drv}/image.tar.zst"; })
-`
-
-// buildMetal builds the light image, whose nodes find the store as said.
+// buildMetal builds the light image of testdata/metal.nix, whose nodes find the store as said.
 func buildMetal(t *testing.T, store string) string {
 	t.Helper()
 	if testing.Short() {
@@ -82,12 +44,8 @@ func buildMetal(t *testing.T, store string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.CommandContext(t.Context(), "nix-build", "--no-out-link", "--option", "substitute", "false",
-		"--option", "build-users-group", "", "-E", fmt.Sprintf(metalImage, index, root, store))
+		"--option", "build-users-group", "", "--argstr", "index", index, "--argstr", "store", store, "testdata/metal.nix")
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	output, err := cmd.Output()
