@@ -33,14 +33,14 @@ func stateRecoverCommand(env *Env) *command {
 		f.register(fs)
 		fs.Var(&take, "take", "take in what exists at an `ADDRESS`, or of a whole block or deployment, and is not in the state; may be repeated")
 	}
-	recover := func(p *deploy.Project, ctx context.Context) (*deploy.Reread, hcl.Diagnostics) {
+	reread := func(p *deploy.Project, ctx context.Context) (*deploy.Reread, hcl.Diagnostics) {
 		wanted, err := blocksOf(take)
 		if err != nil {
 			return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "This is no address", Detail: err.Error()}}
 		}
 		return p.Recover(ctx, wanted)
 	}
-	return rereadCommand(env, "state recover", &f, flags, recover, &command{
+	return rereadCommand(env, "state recover", &f, flags, reread, &command{
 		synopsis: "Write down what commands that died had done",
 		usage:    "[flags]",
 		help: `

@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -258,8 +260,7 @@ func (c containers) Delete(ctx context.Context, op sdk.Operation, have *Containe
 		}
 	}
 	op.Phase("removing the container")
-	_, err = c.client.ContainerRemove(ctx, seen.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "already in progress") {
+	if err := c.removeWholly(ctx, seen.ID); err != nil {
 		return fmt.Errorf("remove container %s: %w", seen.Name, err)
 	}
 	if have.CgroupParent == "" && seen.HostConfig != nil && strings.Contains(seen.HostConfig.CgroupParent, "nxc") {
@@ -267,6 +268,26 @@ func (c containers) Delete(ctx context.Context, op sdk.Operation, have *Containe
 	}
 	c.removeParent(ctx, op, *have)
 	return nil
+}
+
+// removeWholly removes a container, and returns when it is gone. Another removal
+// may be under way, of a provider that was killed, and the engine may give that
+// one up: then this one removes it.
+func (c containers) removeWholly(ctx context.Context, id string) error {
+	for {
+		_, err := c.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		switch {
+		case err == nil, errdefs.IsNotFound(err):
+			return nil
+		case !strings.Contains(err.Error(), "already in progress"):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (c containers) Find(ctx context.Context, op sdk.Operation) ([]sdk.Found[Container], error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -73,7 +74,7 @@ func unfinishedJobs(s *simulator.Simulator) []string {
 func writes(s *simulator.Simulator) int {
 	n := 0
 	for _, r := range s.Requests() {
-		if r.Method != "GET" && r.Path != "" {
+		if r.Method != http.MethodGet && r.Path != "" {
 			n++
 		}
 	}

@@ -119,17 +119,17 @@ func (w *ways) firstSeen(op sdk.Operation, host string) func(ssh.PublicKey) erro
 	return func(key ssh.PublicKey) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		print := ssh.FingerprintSHA256(key)
+		fingerprint := ssh.FingerprintSHA256(key)
 		switch w.seen[host] {
 		case "":
 			if w.seen == nil {
 				w.seen = map[string]string{}
 			}
-			w.seen[host] = print
-			op.Log(fmt.Sprintf("%s is believed to be the machine with the host key %s", host, print))
-		case print:
+			w.seen[host] = fingerprint
+			op.Log(fmt.Sprintf("%s is believed to be the machine with the host key %s", host, fingerprint))
+		case fingerprint:
 		default:
-			return fmt.Errorf("the host key of %s changed from %s to %s", host, w.seen[host], print)
+			return fmt.Errorf("the host key of %s changed from %s to %s", host, w.seen[host], fingerprint)
 		}
 		return nil
 	}

@@ -2,6 +2,7 @@ package g5k
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -131,6 +132,7 @@ func (s storageAccesses) Validate(_ context.Context, config StorageAccess) plugi
 	if p, err := netip.ParsePrefix(config.Address); err == nil && p.Addr().Is4() {
 		return nil
 	}
-	d, _ := sdk.AttributeError("address", fmt.Sprintf("%q is not an IPv4 address", config.Address), "Write it as 10.4.1.1, or 10.4.0.0/18.").(plugins.Diagnostics)
+	var d plugins.Diagnostics
+	errors.As(sdk.AttributeError("address", fmt.Sprintf("%q is not an IPv4 address", config.Address), "Write it as 10.4.1.1, or 10.4.0.0/18."), &d)
 	return d
 }

@@ -99,7 +99,8 @@ func (h *host) arrive(id string) {
 // folder may go between the two, because it is removed whenever it is empty.
 func occupy(folder, id string) error {
 	for range 100 {
-		if err := os.MkdirAll(folder, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// It may also go between two looks of one MkdirAll.
+		if err := os.MkdirAll(folder, 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		f, err := os.OpenFile(filepath.Join(folder, id+"."+occupant), os.O_WRONLY|os.O_CREATE, 0o600)
@@ -107,7 +108,7 @@ func occupy(folder, id string) error {
 			return f.Close()
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return err // such as of a file where the folder should be
 		}
 	}
 	return fmt.Errorf("%s is removed again and again", folder)

@@ -168,6 +168,8 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 		}
 		select {
 		case <-ctx.Done():
+			b.look()
+			b.advance()
 			return m.notReady(have, b, fmt.Sprintf("The time was over (%v): %s; ssh: %v.", context.Cause(ctx), b.course(), last))
 		case <-time.After(250 * time.Millisecond):
 		}

@@ -90,8 +90,17 @@ func (m machines) reach(ctx context.Context, op sdk.Operation, have *Machine) (*
 	return nil, sdk.Error(have.Name+" does not answer by ssh", fmt.Sprintf("%v. See what it says with: nxc logs %s", last, have.Name))
 }
 
-// Exec runs a program by ssh.
+// Exec runs a program by ssh. A busy machine may drop a connection before the
+// program begins: then another one is tried, once.
 func (m machines) Exec(ctx context.Context, op sdk.Operation, have *Machine, p plugins.Process) (int, error) {
+	exit, err := m.exec(ctx, op, have, p)
+	if errors.Is(err, sshnode.ErrNotBegun) && ctx.Err() == nil && m.runs(ctx, have) {
+		return m.exec(ctx, op, have, p)
+	}
+	return exit, err
+}
+
+func (m machines) exec(ctx context.Context, op sdk.Operation, have *Machine, p plugins.Process) (int, error) {
 	c, err := m.session(ctx, op, have)
 	if err != nil {
 		return 0, err

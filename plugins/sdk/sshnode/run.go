@@ -18,6 +18,10 @@ import (
 // what the shell has anyway.
 const Programs = "/run/wrappers/bin:/run/current-system/sw/bin:/run/current-system/sw/sbin"
 
+// ErrNotBegun says that a connection was lost before a program began on it, so
+// that it may be tried again on another.
+var ErrNotBegun = errors.New("the connection was lost before the program began")
+
 // Run runs a program over a connection and returns its exit status. When ctx
 // ends first, the program is killed.
 func Run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
@@ -29,7 +33,7 @@ func Run(ctx context.Context, c *ssh.Client, p plugins.Process) (int, error) {
 func RunLine(ctx context.Context, c *ssh.Client, line string, p plugins.Process) (int, error) {
 	session, err := c.NewSession()
 	if err != nil {
-		return 0, fmt.Errorf("open an ssh session: %w", err)
+		return 0, fmt.Errorf("open an ssh session: %w: %w", ErrNotBegun, err)
 	}
 	defer session.Close()
 	var one sync.Mutex // both may be one writer

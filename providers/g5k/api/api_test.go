@@ -167,7 +167,7 @@ func (l *lossy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.Method == http.MethodPost {
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		json.NewEncoder(w).Encode(items[len(items)-1])
 		return
 	}

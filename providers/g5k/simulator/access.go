@@ -13,10 +13,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 )
 
 // accessMachine is the machine that is reached from outside, and the sites'

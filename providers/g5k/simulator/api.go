@@ -206,12 +206,12 @@ func (r *request) collection(items []any, links ...object) error {
 }
 
 // paged answers with a page of many things.
-func (r *request) paged(total int, make func(int) any, links ...object) error {
+func (r *request) paged(total int, item func(int) any, links ...object) error {
 	offset := max(number(r.FormValue("offset"), 0), 0)
 	limit := min(number(r.FormValue("limit"), 50), 500)
 	items := []any{}
 	for i := offset; i < min(total, offset+limit); i++ {
-		items = append(items, make(i))
+		items = append(items, item(i))
 	}
 	return r.answer(http.StatusOK, collectionType, object{"total": total, "offset": offset, "items": items, "links": links})
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/google/uuid"
+
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
 )
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/clock"
 )
 

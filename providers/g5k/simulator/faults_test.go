@@ -74,7 +74,7 @@ func TestFaultsEnd(t *testing.T) {
 func TestCutAfterTheJob(t *testing.T) {
 	s, _ := startPlatform(t, Options{})
 	s.Inject(Fault{Method: "POST", Path: "/jobs", Cut: true, Times: 1})
-	req, _ := http.NewRequest("POST", s.API()+"/sites/grenoble/jobs", strings.NewReader(`{"command":"sleep 1d","name":"mine"}`))
+	req, _ := http.NewRequest(http.MethodPost, s.API()+"/sites/grenoble/jobs", strings.NewReader(`{"command":"sleep 1d","name":"mine"}`))
 	req.Header.Set("Content-Type", "application/json")
 	if resp, err := http.DefaultClient.Do(req); err == nil {
 		_ = resp.Body.Close()
@@ -94,7 +94,7 @@ func TestTruncated(t *testing.T) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != 200 || len(body) == 0 || json.Valid(body) {
+	if resp.StatusCode != http.StatusOK || len(body) == 0 || json.Valid(body) {
 		t.Errorf("%s, %d bytes, valid: %v", resp.Status, len(body), json.Valid(body))
 	}
 }

@@ -35,13 +35,12 @@ type namespaceNode struct {
 
 // namespace is one boot of such a node.
 type namespace struct {
-	cmd    *exec.Cmd
-	pid    int // of its first process, as this machine counts
-	stdin  io.WriteCloser
-	ended  chan struct{}
-	said   *bytes.Buffer // on its error output, for who asks why it ended
-	sayMu  *sync.Mutex
-	closed bool
+	cmd   *exec.Cmd
+	pid   int // of its first process, as this machine counts
+	stdin io.WriteCloser
+	ended chan struct{}
+	said  *bytes.Buffer // on its error output, for who asks why it ended
+	sayMu *sync.Mutex
 }
 
 // bootScript makes the node's file system and waits to be told that its files

@@ -19,7 +19,8 @@ func (s *Simulator) publicHandler() http.Handler {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		name, path := "", strings.TrimPrefix(r.URL.Path, "/")
+		var name string
+		path := strings.TrimPrefix(r.URL.Path, "/")
 		if site, ok := strings.CutPrefix(strings.TrimSuffix(host, "."+platform.Domain), "public."); ok {
 			name = site
 		} else {

@@ -159,7 +159,7 @@ func TestFrontend(t *testing.T) {
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != 200 || len(body) != 1<<20 {
+		if err != nil || resp.StatusCode != http.StatusOK || len(body) != 1<<20 {
 			t.Errorf("%s: %s, %d bytes, %v", url, resp.Status, len(body), err)
 		}
 	}

@@ -59,7 +59,7 @@ func (c *Clock) Close() {
 	}
 	c.mu.Unlock()
 	c.firing.Lock() // the event that fires ends first
-	c.firing.Unlock()
+	defer c.firing.Unlock()
 }
 
 // Now returns the virtual time.
