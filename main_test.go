@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
@@ -151,6 +153,8 @@ func condition(name string) (bool, error) {
 		return os.Geteuid() == 0, nil
 	case "sandbox": // what Nix's own needs, for root
 		return os.Geteuid() == 0 && exec.Command("unshare", "--mount", "--pid", "--fork", "--net", "true").Run() == nil, nil
+	case "namespaces": // nodes of a testbed that are network namespaces
+		return simulator.Available(simulator.Namespace) == nil, nil
 	case "qemu":
 		_, err := exec.LookPath("qemu-system-x86_64")
 		return err == nil && !testing.Short(), nil
