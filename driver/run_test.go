@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -213,6 +214,36 @@ func TestHangingNode(t *testing.T) {
 	})
 	if result.Failure == nil || result.Failure.Kind != TimedOut {
 		t.Errorf("got %+v, want a time-out", result.Failure)
+	}
+}
+
+// TestBusySystemd is a node whose systemd is too busy to answer, at first.
+func TestBusySystemd(t *testing.T) {
+	asked := 0
+	busy := func(_ context.Context, p plugins.Process) (int, error) {
+		if p.Stdout == nil || p.Stderr == nil {
+			return 0, nil // what is asked for the logs
+		}
+		asked++
+		if asked < 3 {
+			_, _ = io.WriteString(p.Stderr, "Failed to get properties: Connection timed out\n")
+			return 1, nil
+		}
+		_, err := io.WriteString(p.Stdout, "ActiveState=active\n")
+		return 0, err
+	}
+	result, _ := run(t, t.Context(), "server.wait_for_unit('nginx.service')\n", func(o *Options) {
+		o.Nodes = []Node{local{name: "server", exec: busy}}
+	})
+	if result.Failure != nil || asked != 3 {
+		t.Errorf("got %+v after %d questions, want that it passes at the third", result.Failure, asked)
+	}
+	asked = 0
+	result, _ = run(t, t.Context(), "server.get_unit_info('nginx.service')\n", func(o *Options) {
+		o.Nodes = []Node{local{name: "server", exec: busy}}
+	})
+	if f := result.Failure; f == nil || f.Kind != Failed || !strings.Contains(f.Message, "Connection timed out") {
+		t.Errorf("got %+v, want what systemctl said", f)
 	}
 }
 

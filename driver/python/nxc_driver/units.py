@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .errors import RequestedAssertionFailed
 
@@ -19,6 +19,10 @@ _UNIX_SOCKET = """test -S {path}; while read -r _ _ _ flags type _ _ file; do
 done < /proc/net/unix; exit 1"""
 
 
+class NoAnswer(RequestedAssertionFailed):
+    """systemd did not answer in time. On a busy machine it may a moment later."""
+
+
 class UnitMethods:
     """Mixed into Machine."""
 
@@ -28,6 +32,7 @@ class UnitMethods:
     _retry: Any
     _said: Any
     _last_try: Any
+    _last: Any
 
     # ---- systemd
 
@@ -62,7 +67,8 @@ class UnitMethods:
         status, lines = self.systemctl(f"--no-pager show {shlex.quote(unit)}{only}", user)
         if status != 0:
             of = "" if user is None else f' under user "{user}"'
-            raise RequestedAssertionFailed(
+            silent = b"timed out" in self._last.done.stderr
+            raise (NoAnswer if silent else RequestedAssertionFailed)(
                 f'retrieving systemctl info for unit "{unit}"{of} failed with exit code {status}{self._said()}'
             )
         matches = (_PROPERTY.match(line) for line in lines.split("\n"))
@@ -99,7 +105,7 @@ class UnitMethods:
 
         of = f" with user {user}" if user is not None else ""
         with self.nested(f"waiting for unit {unit}{of}"):
-            self._retry(active, timeout, lambda: f"\nlast try: unit {unit} is {state}")
+            self._retry(_patient(active), timeout, lambda: f"\nlast try: unit {unit} is {state}")
 
     def wait_until_unit_stops(self, unit: str, user: Optional[str] = None, timeout: float = 900) -> None:
         """Wait until a unit is inactive or failed."""
@@ -111,7 +117,7 @@ class UnitMethods:
             return state in ("inactive", "failed")
 
         with self.nested(f"waiting for unit {unit} to stop"):
-            self._retry(stopped, timeout, lambda: f"\nlast try: unit {unit} is {state}")
+            self._retry(_patient(stopped), timeout, lambda: f"\nlast try: unit {unit} is {state}")
 
     def _why(self, unit: str, user: Optional[str]) -> str:
         """What a failed unit said last."""
@@ -150,6 +156,20 @@ class UnitMethods:
             return (status == 0) == success
 
         self._retry(check, timeout)
+
+
+def _patient(check: Callable[[bool], bool]) -> Callable[[bool], bool]:
+    """The same check, for which no answer is not the last word."""
+
+    def again(last: bool) -> bool:
+        try:
+            return check(last)
+        except NoAnswer:
+            if last:
+                raise
+            return False
+
+    return again
 
 
 def _connect(port: int, addr: str) -> str:
