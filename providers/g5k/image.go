@@ -2,6 +2,7 @@ package g5k
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 		return fmt.Errorf("remember that there is an image at %s: %w", want.Site, err)
 	}
 	want.place(i.client.User())
-	mark := path.Join(want.users(), head(op.UUID, 32)+"-"+op.Attempt)
+	mark := path.Join(want.users(), markerName(op))
 	if err := home.MkdirAll(want.users()); err != nil {
 		return fmt.Errorf("make %s at %s: %w", want.users(), want.Site, err)
 	}
@@ -103,6 +104,28 @@ func (i images) Create(ctx context.Context, op sdk.Operation, want *Image) error
 	m.Done = true
 	return writeMarker(home, mark, m)
 }
+
+// markerName says who uses the image, and since which attempt. A marker that
+// was cut short while it was written has no more than its name; addresses that
+// no name of a file can hold are left out of it.
+func markerName(op sdk.Operation) string {
+	name := head(op.UUID, 32) + "-" + op.Attempt
+	address := base64.RawURLEncoding.EncodeToString([]byte(op.Address))
+	if len(name)+1+len(address)+len(unfinishedFile) > longestFileName {
+		return name
+	}
+	return name + "-" + address
+}
+
+// markerNamed reads what the name of a marker says after the deployment.
+func markerNamed(rest string) marker {
+	attempt, text, _ := strings.Cut(rest, "-")
+	address, _ := base64.RawURLEncoding.DecodeString(text)
+	return marker{Attempt: attempt, Address: string(address)}
+}
+
+// longestFileName is NAME_MAX of Linux's file systems, in bytes.
+const longestFileName = 255
 
 // whole reports whether the image and its description lie where they should.
 func (i images) whole(home home, want *Image) bool {
@@ -300,7 +323,8 @@ func (i images) findAt(ctx context.Context, op sdk.Operation, site string) ([]sd
 			marks[n] = strings.TrimSuffix(marks[n], unfinishedFile)
 		}
 		for _, mark := range slices.Compact(marks) {
-			if !strings.HasPrefix(mark, head(op.UUID, 32)+"-") {
+			rest, ours := strings.CutPrefix(mark, head(op.UUID, 32)+"-")
+			if !ours {
 				continue
 			}
 			text, err := home.Read(path.Join(folder, name, mark))
@@ -310,7 +334,8 @@ func (i images) findAt(ctx context.Context, op sdk.Operation, site string) ([]sd
 			}
 			if err != nil {
 				// It was cut short while it was written: the name says enough.
-				m = marker{UUID: op.UUID, Attempt: strings.TrimPrefix(mark, head(op.UUID, 32)+"-"), Image: Image{Site: site, SHA256: strings.TrimSuffix(name, ".users")}}
+				m = markerNamed(rest)
+				m.Image = Image{Site: site, SHA256: strings.TrimSuffix(name, ".users")}
 			}
 			m.Image.Marker = path.Join(folder, name, mark)
 			found = append(found, sdk.Found[Image]{Address: m.Address, Attempt: m.Attempt, Complete: m.Done, Object: m.Image})
