@@ -14,6 +14,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // Driver is a test's driver that runs, and with it the test's machines.
@@ -62,15 +63,15 @@ func (d drivers) Create(ctx context.Context, op sdk.Operation, want *Driver) err
 		return err
 	}
 	object := *want
-	object.ID, object.Running = idOf(op), true
+	object.ID, object.Running = record.ID(op), true
 	dir := d.folderOf(kindDriver, object.ID)
-	if err := begin(op, dir, object); err != nil {
+	if err := record.Begin(op, dir, object); err != nil {
 		return err
 	}
 	if err := d.start(ctx, op, &object, dir); err != nil {
-		return errors.Join(err, d.stop(context.WithoutCancel(ctx), object.ID), remove(dir))
+		return errors.Join(err, d.stop(context.WithoutCancel(ctx), object.ID), record.Remove(dir))
 	}
-	if err := finish(dir, object); err != nil {
+	if err := record.Finish(dir, object); err != nil {
 		return err
 	}
 	*want = object
@@ -91,7 +92,7 @@ func (d drivers) Update(ctx context.Context, op sdk.Operation, have Driver, want
 
 func (d drivers) Read(ctx context.Context, op sdk.Operation, have *Driver) (bool, error) {
 	dir := d.folderOf(kindDriver, have.ID)
-	kept, err := readRecord[Driver](dir)
+	kept, err := record.Read[Driver](dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		have.Running = false
 		return len(holders(have.ID)) > 0 || len(marked(have.ID)) > 0, nil
@@ -111,11 +112,11 @@ func (d drivers) Delete(ctx context.Context, op sdk.Operation, have *Driver) err
 	if err := d.stop(ctx, have.ID); err != nil {
 		return err
 	}
-	return remove(d.folderOf(kindDriver, have.ID))
+	return record.Remove(d.folderOf(kindDriver, have.ID))
 }
 
 func (d drivers) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Driver], error) {
-	return find[Driver](d.host, op, kindDriver)
+	return record.Find[Driver](d.folders.State, kindDriver+"-", op.UUID)
 }
 
 // socketOf is where a holder listens: where it was started, or else where it

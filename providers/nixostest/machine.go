@@ -12,6 +12,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
@@ -52,7 +53,7 @@ func (machines) Plan(_ context.Context, _ sdk.Operation, _ *Machine, p *sdk.Plan
 // Create chooses a port, and keeps the context for the driver's start.
 func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) error {
 	object := *want
-	object.ID, object.Address = idOf(op), want.IP
+	object.ID, object.Address = record.ID(op), want.IP
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("find a free port: %w", err)
@@ -60,15 +61,15 @@ func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) err
 	object.Port = int64(l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // it is one
 	l.Close()
 	dir := m.folderOf(kindMachine, object.ID)
-	if err := begin(op, dir, object); err != nil {
+	if err := record.Begin(op, dir, object); err != nil {
 		return err
 	}
 	if op.Context != nil {
 		if err := saveContext(dir, *op.Context); err != nil {
-			return errors.Join(err, remove(dir))
+			return errors.Join(err, record.Remove(dir))
 		}
 	}
-	if err := finish(dir, object); err != nil {
+	if err := record.Finish(dir, object); err != nil {
 		return err
 	}
 	*want = object
@@ -77,7 +78,7 @@ func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) err
 
 func (m machines) Read(_ context.Context, op sdk.Operation, have *Machine) (bool, error) {
 	dir := m.folderOf(kindMachine, have.ID)
-	r, err := readRecord[Machine](dir)
+	r, err := record.Read[Machine](dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -88,11 +89,11 @@ func (m machines) Read(_ context.Context, op sdk.Operation, have *Machine) (bool
 }
 
 func (m machines) Delete(_ context.Context, _ sdk.Operation, have *Machine) error {
-	return remove(m.folderOf(kindMachine, have.ID))
+	return record.Remove(m.folderOf(kindMachine, have.ID))
 }
 
 func (m machines) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Machine], error) {
-	return find[Machine](m.host, op, kindMachine)
+	return record.Find[Machine](m.folders.State, kindMachine+"-", op.UUID)
 }
 
 // SetContext brings a context to a machine, now if it runs, and at every start.

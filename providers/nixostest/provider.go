@@ -15,6 +15,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
@@ -36,6 +37,11 @@ func sourcesOf(entry string) map[string]string {
 
 // host is the machine that tests run on.
 type host struct{ folders plugins.Folders }
+
+// folderOf is where an object's files lie; they live as long as it does.
+func (h *host) folderOf(kind, id string) string {
+	return filepath.Join(h.folders.State, kind+"-"+id)
+}
 
 // Provider returns the provider, for sdk.Serve.
 func Provider() sdk.Provider {

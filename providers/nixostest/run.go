@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // Run is one run of a test.
@@ -74,20 +75,20 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 			return err
 		}
 	}
-	id := idOf(op)
+	id := record.ID(op)
 	dir := r.folderOf(kindRun, id)
 	object := *want
 	object.ID, object.Log, object.Verdict = id, filepath.Join(filepath.Base(dir), logFile), passed
-	if err := begin(op, dir, object); err != nil {
+	if err := record.Begin(op, dir, object); err != nil {
 		return err
 	}
 	if isValid(ctx, want.Result) {
 		op.Report(noted("The test has passed before, with these very inputs: it is not run again."))
 	}
 	if err := r.realise(ctx, op, &object, dir); err != nil {
-		return errors.Join(r.explain(ctx, err, object, op), remove(dir))
+		return errors.Join(r.explain(ctx, err, object, op), record.Remove(dir))
 	}
-	if err := finish(dir, object); err != nil {
+	if err := record.Finish(dir, object); err != nil {
 		return err
 	}
 	*want = object
@@ -97,13 +98,13 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 // Update changes what decides nothing of the result.
 func (r runs) Update(_ context.Context, _ sdk.Operation, have Run, want *Run) error {
 	want.ID, want.Log, want.Verdict = have.ID, have.Log, have.Verdict
-	return finish(r.folderOf(kindRun, have.ID), *want)
+	return record.Finish(r.folderOf(kindRun, have.ID), *want)
 }
 
 // Read reports whether the result is still there.
 func (r runs) Read(ctx context.Context, op sdk.Operation, have *Run) (bool, error) {
 	dir := r.folderOf(kindRun, have.ID)
-	kept, err := readRecord[Run](dir)
+	kept, err := record.Read[Run](dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -119,9 +120,9 @@ func (r runs) Read(ctx context.Context, op sdk.Operation, have *Run) (bool, erro
 // Delete forgets the run. Nix may then collect its result, and keeps it until
 // somebody has it do so.
 func (r runs) Delete(_ context.Context, _ sdk.Operation, have *Run) error {
-	return remove(r.folderOf(kindRun, have.ID))
+	return record.Remove(r.folderOf(kindRun, have.ID))
 }
 
 func (r runs) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Run], error) {
-	return find[Run](r.host, op, kindRun)
+	return record.Find[Run](r.folders.State, kindRun+"-", op.UUID)
 }

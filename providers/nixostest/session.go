@@ -11,6 +11,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
@@ -51,7 +52,7 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (strin
 	os.Remove(s.Ready)
 	for _, member := range want.Machines {
 		folder := d.folderOf(kindMachine, member.ID)
-		r, err := readRecord[Machine](folder)
+		r, err := record.Read[Machine](folder)
 		if err != nil {
 			return "", fmt.Errorf("what is known of %s: %w", member.Name, err)
 		}

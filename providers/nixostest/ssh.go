@@ -10,6 +10,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
@@ -45,7 +46,7 @@ func (m machines) connect(ctx context.Context, op sdk.Operation, have *Machine) 
 // awaitSSH waits until a machine lets nxc in. Whoever leads its port accepts a
 // connection before that.
 func (m machines) awaitSSH(ctx context.Context, op sdk.Operation, id string) error {
-	r, err := readRecord[Machine](m.folderOf(kindMachine, id))
+	r, err := record.Read[Machine](m.folderOf(kindMachine, id))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // Disk is a disk's file.
@@ -43,20 +44,20 @@ func (d disks) Create(ctx context.Context, op sdk.Operation, want *Disk) error {
 	if err != nil {
 		return err
 	}
-	want.ID = idOf(op)
+	want.ID = record.ID(op)
 	dir := d.folderOf(kindDisk, want.ID)
-	if err := begin(op, dir, *want); err != nil {
+	if err := record.Begin(op, dir, *want); err != nil {
 		return err
 	}
 	if err := createImage(ctx, d.fileOf(want.ID), d.inProject(want.Base), want.BaseFormat, size); err != nil {
 		return err
 	}
-	return finish(dir, *want)
+	return record.Finish(dir, *want)
 }
 
 // Read looks whether the file is there.
 func (d disks) Read(_ context.Context, op sdk.Operation, have *Disk) (bool, error) {
-	there, err := exists[Disk](op, d.folderOf(kindDisk, have.ID))
+	there, err := record.Exists[Disk](op, d.folderOf(kindDisk, have.ID))
 	if err != nil || !there {
 		return false, err
 	}
@@ -100,24 +101,24 @@ func (d disks) Update(ctx context.Context, _ sdk.Operation, prior Disk, want *Di
 			return err
 		}
 	}
-	return finish(d.folderOf(kindDisk, want.ID), *want)
+	return record.Finish(d.folderOf(kindDisk, want.ID), *want)
 }
 
 // Delete removes the file.
 func (d disks) Delete(_ context.Context, op sdk.Operation, have *Disk) error {
 	if have.ID == "" {
-		have.ID = idOf(op)
+		have.ID = record.ID(op)
 	}
 	dir := d.folderOf(kindDisk, have.ID)
-	if there, err := exists[Disk](op, dir); err != nil || !there {
+	if there, err := record.Exists[Disk](op, dir); err != nil || !there {
 		return err
 	}
-	return removeFolder(dir)
+	return record.Remove(dir)
 }
 
 // Find lists the deployment's disks.
 func (d disks) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Disk], error) {
-	return find[Disk](d.host, op, kindDisk)
+	return record.Find[Disk](d.folders.State, kindDisk+"-", op.UUID)
 }
 
 // Validate checks the size and the format.

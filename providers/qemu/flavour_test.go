@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 func TestParseForward(t *testing.T) {
@@ -179,7 +180,7 @@ func TestCheckForwards(t *testing.T) {
 		t.Errorf("a port that is taken: %v", err)
 	}
 	have := Machine{Taken: []string{v.Forwards[0].claim()}}
-	if err := begin(operation("u", "a", "1"), m.folderOf(kindMachine, "x"), have); err != nil {
+	if err := record.Begin(operation("u", "a", "1"), m.folderOf(kindMachine, "x"), have); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.checkForwards(v); err != nil {

@@ -2,8 +2,6 @@ package qemu
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -76,13 +74,6 @@ func findProgram(name string) (string, error) {
 			"QEMU runs the machines. On Debian and Ubuntu: apt-get install qemu-system-x86 qemu-utils. Elsewhere see https://www.qemu.org/download/.")
 	}
 	return path, nil
-}
-
-// idOf is the name that an object has outside: short enough for sockets, and
-// never another attempt's.
-func idOf(op sdk.Operation) string {
-	sum := sha256.Sum256([]byte(op.UUID + "\x00" + op.Address + "\x00" + op.Attempt))
-	return hex.EncodeToString(sum[:6])
 }
 
 // folderOf is where an object's files lie; they live as long as it does.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // What may have become of a machine's surroundings while nxc was away, as its
@@ -25,7 +26,7 @@ const (
 // it runs, and what is wrong with it. One whose files are gone still exists as
 // long as its process lives, so that it is not forgotten.
 func (m machines) look(ctx context.Context, op sdk.Operation, have *Machine) (bool, error) {
-	there, err := exists[Machine](op, m.folderOf(kindMachine, have.ID))
+	there, err := record.Exists[Machine](op, m.folderOf(kindMachine, have.ID))
 	if err != nil {
 		return false, err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
 )
@@ -85,7 +86,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 	if err := sdk.Detach(cmd); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, bootedFile), m.booting(have)); err != nil {
+	if err := record.Replace(filepath.Join(dir, bootedFile), m.booting(have)); err != nil {
 		return err
 	}
 	if err := m.awaitQEMU(ctx, have, cmd.Process.Pid); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
 )
 
@@ -90,11 +91,11 @@ const (
 // Create puts the context in place, plugs the machine in, starts it, and waits
 // until it answers.
 func (m machines) Create(ctx context.Context, op sdk.Operation, want *Machine) error {
-	id := idOf(op)
+	id := record.ID(op)
 	dir := m.folderOf(kindMachine, id)
 	want.ID, want.UUID = id, uuidOf(id)
 	m.decide(want)
-	if err := begin(op, dir, *want); err != nil {
+	if err := record.Begin(op, dir, *want); err != nil {
 		return err
 	}
 	if op.Context != nil {
@@ -105,7 +106,7 @@ func (m machines) Create(ctx context.Context, op sdk.Operation, want *Machine) e
 	if err := m.start(ctx, op, want); err != nil {
 		return err
 	}
-	return finish(dir, *want)
+	return record.Finish(dir, *want)
 }
 
 // decide fills what is known without asking anybody.
@@ -152,22 +153,22 @@ func (m machines) Update(ctx context.Context, op sdk.Operation, have Machine, wa
 			}
 		}
 		want.Running = true
-		return finish(dir, *want)
+		return record.Finish(dir, *want)
 	}
 	if err := m.start(ctx, op, want); err != nil {
 		return err
 	}
-	return finish(dir, *want)
+	return record.Finish(dir, *want)
 }
 
 // Delete ends the machine at once and removes all that it had.
 func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) error {
 	if have.ID == "" {
-		have.ID = idOf(op)
+		have.ID = record.ID(op)
 	}
 	dir := m.folderOf(kindMachine, have.ID)
 	have.UUID = uuidOf(have.ID)
-	if _, err := exists[Machine](op, dir); err != nil {
+	if _, err := record.Exists[Machine](op, dir); err != nil {
 		return err
 	}
 	op.Phase("ending the machine")
@@ -180,7 +181,7 @@ func (m machines) Delete(ctx context.Context, op sdk.Operation, have *Machine) e
 	if err := m.removeSockets(have.ID); err != nil {
 		return err
 	}
-	return removeFolder(dir)
+	return record.Remove(dir)
 }
 
 // sockets are the endings of a machine's sockets: QMP, serial console, and one
@@ -195,7 +196,7 @@ func sockets(have *Machine) []string {
 
 // Find lists the deployment's machines.
 func (m machines) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Machine], error) {
-	return find[Machine](m.host, op, kindMachine)
+	return record.Find[Machine](m.folders.State, kindMachine+"-", op.UUID)
 }
 
 // interfaces are the machine's network interfaces, eth0 first.

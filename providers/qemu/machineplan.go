@@ -10,6 +10,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // Plan says early what is already certain: how the machine will run, its
@@ -75,8 +76,12 @@ func (m machines) Plan(_ context.Context, op sdk.Operation, prior *Machine, p *s
 // machines of ours are compared by nxc itself.
 func (m machines) checkForwards(v *Machine) error {
 	var ours []string
-	for _, dir := range m.foldersOf(kindMachine) {
-		if r, err := readRecord[Machine](dir); err == nil {
+	machines, err := record.Folders(m.folders.State, kindMachine+"-")
+	if err != nil {
+		return err
+	}
+	for _, dir := range machines {
+		if r, err := record.Read[Machine](dir); err == nil {
 			ours = append(ours, r.Object.Taken...)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/providers/qemu/lan"
 )
 
@@ -41,10 +42,10 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 	if err != nil {
 		return err
 	}
-	id := idOf(op)
+	id := record.ID(op)
 	dir := n.folderOf(kindNetwork, id)
 	want.ID, want.Gateway = id, subnet.Addr().Next().String()
-	if err := begin(op, dir, *want); err != nil {
+	if err := record.Begin(op, dir, *want); err != nil {
 		return err
 	}
 	control, err := n.socket(id, "c")
@@ -59,12 +60,12 @@ func (n networks) Create(ctx context.Context, op sdk.Operation, want *Network) e
 		return err
 	}
 	want.Running = true
-	return finish(dir, *want)
+	return record.Finish(dir, *want)
 }
 
 // Read looks whether the network is there, and whether its switch answers.
 func (n networks) Read(ctx context.Context, op sdk.Operation, have *Network) (bool, error) {
-	there, err := exists[Network](op, n.folderOf(kindNetwork, have.ID))
+	there, err := record.Exists[Network](op, n.folderOf(kindNetwork, have.ID))
 	if err != nil {
 		return false, err
 	}
@@ -95,7 +96,7 @@ func (n networks) Update(ctx context.Context, op sdk.Operation, _ Network, want 
 		return err
 	}
 	want.Running = true
-	return finish(n.folderOf(kindNetwork, want.ID), *want)
+	return record.Finish(n.folderOf(kindNetwork, want.ID), *want)
 }
 
 // Plan says that a switch is to run.
@@ -129,10 +130,10 @@ func (n networks) Validate(_ context.Context, config Network) plugins.Diagnostic
 func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) error {
 	id := have.ID
 	if id == "" {
-		id = idOf(op)
+		id = record.ID(op)
 	}
 	dir := n.folderOf(kindNetwork, id)
-	if _, err := exists[Network](op, dir); err != nil {
+	if _, err := record.Exists[Network](op, dir); err != nil {
 		return err
 	}
 	if control, err := n.socket(id, "c"); err == nil {
@@ -146,12 +147,12 @@ func (n networks) Delete(ctx context.Context, op sdk.Operation, have *Network) e
 	if err := n.removeSockets(id); err != nil {
 		return err
 	}
-	return removeFolder(dir)
+	return record.Remove(dir)
 }
 
 // Find lists the deployment's networks.
 func (n networks) Find(_ context.Context, op sdk.Operation) ([]sdk.Found[Network], error) {
-	return find[Network](n.host, op, kindNetwork)
+	return record.Find[Network](n.folders.State, kindNetwork+"-", op.UUID)
 }
 
 // The kinds of folders.

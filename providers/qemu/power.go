@@ -9,12 +9,13 @@ import (
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
 // Power starts, stops, crashes, resets, pauses and unpauses a machine.
 func (m machines) Power(ctx context.Context, op sdk.Operation, have *Machine, a plugins.PowerAction) error {
-	there, err := exists[Machine](op, m.folderOf(kindMachine, have.ID))
+	there, err := record.Exists[Machine](op, m.folderOf(kindMachine, have.ID))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 )
 
@@ -104,7 +104,7 @@ func TestDoesNotBoot(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			if name == "hangs" {
-				go waitFor(ctx, filepath.Join(h.folderOf(kindMachine, idOf(op)), serialFile), "phase network", func() { cancel(errors.New("enough of it")) })
+				go waitFor(ctx, filepath.Join(h.folderOf(kindMachine, record.ID(op)), serialFile), "phase network", func() { cancel(errors.New("enough of it")) })
 			}
 			err := m.Create(ctx, op, node)
 			for _, want := range c.want {
@@ -149,45 +149,4 @@ func lookStatic(t *testing.T) string {
 		t.Skip("needs busybox")
 	}
 	return path
-}
-
-// TestFolderGoesWithItsRecord removes what commands that were killed left, and
-// nothing of one that lives.
-func TestFolderGoesWithItsRecord(t *testing.T) {
-	h := newHost(t)
-	ended := exec.Command("true")
-	if err := ended.Run(); err != nil {
-		t.Fatal(err)
-	}
-	live := fmt.Sprintf("%s%d-1", newFolder, os.Getpid())
-	for _, name := range []string{goneFolder + "m-1", fmt.Sprintf("%s%d-1", newFolder, ended.Process.Pid), live, "m-2"} {
-		if err := os.Mkdir(filepath.Join(h.folders.State, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	op := operation("u", "qemu_disk.data", "1")
-	dir := h.folderOf(kindDisk, idOf(op))
-	if err := begin(op, dir, Disk{Name: "data"}); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := find[Disk](h, op, kindDisk); err != nil || len(found) != 1 || found[0].Complete {
-		t.Errorf("found %+v, %v; want the disk, half made", found, err)
-	}
-	if err := removeFolder(dir); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	entries, err := os.ReadDir(h.folders.State)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	if got, want := strings.Join(names, " "), live+" m-2"; got != want {
-		t.Errorf("left: %s; want %s", got, want)
-	}
-	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("the folder: %v, want %v", err, fs.ErrNotExist)
-	}
 }

@@ -32,31 +32,20 @@ type Record[T any] struct {
 
 const fileName = "object.json"
 
-// ID is the name that an object has outside, never another attempt's.
+// ID is the name that an object has outside: short enough for sockets, and
+// never another attempt's.
 func ID(op sdk.Operation) string {
 	sum := sha256.Sum256([]byte(op.UUID + "\x00" + op.Address + "\x00" + op.Attempt))
 	return hex.EncodeToString(sum[:6])
 }
 
-// Begin makes an object's folder with its record, half made. The folder comes
-// in one step, so that no instant leaves one that nobody knows.
+// Begin makes an object's folder with its record, half made. A folder that is
+// there already is kept, and its record begins again.
 func Begin[T any](op sdk.Operation, dir string, object T) error {
 	r := Record[T]{UUID: op.UUID, Address: op.Address, Attempt: op.Attempt, Object: object}
-	if _, err := os.Stat(dir); err == nil {
-		return r.write(dir)
-	}
-	err := os.MkdirAll(filepath.Dir(dir), 0o700)
-	var made string
-	if err == nil {
-		made, err = os.MkdirTemp(filepath.Dir(dir), ".new-")
-	}
-	if err == nil {
-		if err = r.write(made); err == nil {
-			err = os.Rename(made, dir)
-		}
-		if err != nil {
-			os.RemoveAll(made)
-		}
+	err := r.write(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = r.makeFolder(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("make the folder of %s: %w", op.Address, err)
@@ -79,14 +68,29 @@ func (r Record[T]) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, fileName)
-	if err := os.WriteFile(file+".new", append(text, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return Replace(filepath.Join(dir, fileName), append(text, '\n'))
 }
 
-// Read returns the record of a folder.
+// Replace replaces a file in one step; only its owner may read it. The disk is
+// not waited for: what a record is about does not outlive a crash of the host
+// either.
+func Replace(file string, content []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(content)
+	if err = errors.Join(err, temporary.Close()); err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	if err != nil {
+		os.Remove(temporary.Name())
+	}
+	return err
+}
+
+// Read returns the record of a folder; an error that is fs.ErrNotExist where
+// there is none.
 func Read[T any](dir string) (Record[T], error) {
 	var r Record[T]
 	text, err := os.ReadFile(filepath.Join(dir, fileName))
@@ -99,33 +103,35 @@ func Read[T any](dir string) (Record[T], error) {
 	return r, nil
 }
 
-// Remove removes an object's folder, in one step.
-func Remove(dir string) error {
-	gone := filepath.Join(filepath.Dir(dir), ".gone-"+filepath.Base(dir))
-	if err := os.RemoveAll(gone); err != nil {
-		return err
+// Exists reports whether an object's folder is there. That of another
+// deployment than the operation's is an error.
+func Exists[T any](op sdk.Operation, dir string) (bool, error) {
+	r, err := Read[T](dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err != nil {
+		return false, err
 	}
-	return os.RemoveAll(gone)
+	if op.UUID != "" && r.UUID != op.UUID {
+		return false, fmt.Errorf("%s belongs to another deployment (%s)", dir, r.UUID)
+	}
+	return true, nil
 }
 
-// Find lists the objects that a deployment made: those of the folders whose
-// names begin with a prefix.
-func Find[T any](folder, prefix, uuid string) ([]sdk.Found[T], error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing was made yet
+// Find lists the objects that a deployment made: those of the folders below
+// parent whose names begin with a prefix.
+func Find[T any](parent, prefix, uuid string) ([]sdk.Found[T], error) {
+	sweep(parent)
+	dirs, err := Folders(parent, prefix)
+	if err != nil {
 		return nil, err
 	}
 	var found []sdk.Found[T]
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), prefix) {
-			continue
-		}
-		r, err := Read[T](filepath.Join(folder, e.Name()))
+	for _, dir := range dirs {
+		r, err := Read[T](dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
+			continue // removed meanwhile, or never begun
 		}
 		if err != nil {
 			return nil, err
@@ -135,4 +141,20 @@ func Find[T any](folder, prefix, uuid string) ([]sdk.Found[T], error) {
 		}
 	}
 	return found, nil
+}
+
+// Folders lists the objects' folders below parent whose names begin with a
+// prefix, whosever they are.
+func Folders(parent, prefix string) ([]string, error) {
+	entries, err := os.ReadDir(parent)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing was made yet
+		return nil, err
+	}
+	var folders []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			folders = append(folders, filepath.Join(parent, e.Name()))
+		}
+	}
+	return folders, nil
 }
