@@ -26,13 +26,24 @@ func uuidOf(id string) string {
 	return fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:32])
 }
 
-// start starts a machine and waits until it answers.
+// start starts a machine and waits until it answers. A QEMU that ends before
+// the machine has said a word crashed, which an emulator does now and then: it
+// gets a second try.
 func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) error {
 	release, err := m.reserve(have)
 	if err != nil {
 		return err
 	}
 	defer release()
+	err = m.startOnce(ctx, op, have)
+	if errors.As(err, new(crashed)) && ctx.Err() == nil {
+		op.Phase("QEMU ended without a word, starting it again")
+		err = m.startOnce(ctx, op, have)
+	}
+	return err
+}
+
+func (m machines) startOnce(ctx context.Context, op sdk.Operation, have *Machine) error {
 	if err := m.settle(have.ID, m.folderOf(kindMachine, have.ID)); err != nil {
 		return err
 	}

@@ -12,11 +12,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
+	"github.com/nixos-compose/nxc/plugins/sdk/record"
 )
 
 // full is a machine with all that a machine can have.
@@ -68,10 +70,25 @@ func newFull(t *testing.T) *full {
 			t.Error(err)
 		}
 	})
+	go f.crashFirst(uuidOf(record.ID(f.op)))
 	if err := f.Create(t.Context(), f.op, f.node); err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// crashFirst does to a machine's first QEMU what emulators do by themselves now
+// and then.
+func (f *full) crashFirst(uuid string) {
+	for f.Context().Err() == nil {
+		if process := findProcess("-uuid", uuid); process != 0 {
+			if err := syscall.Kill(process, syscall.SIGSEGV); err != nil {
+				f.Error(err)
+			}
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // network makes a network that is removed with the test.

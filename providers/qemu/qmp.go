@@ -136,7 +136,11 @@ func (m machines) awaitQEMU(ctx context.Context, have *Machine, process int) err
 		// A process that is just becoming QEMU has no arguments for a moment.
 		ended := time.Since(started) > 500*time.Millisecond && !names(process, "-uuid", have.UUID)
 		if ended || time.Since(started) > time.Minute || ctx.Err() != nil {
-			return m.explainLaunch(have, err)
+			err = m.explainLaunch(have, err)
+			if _, silent := m.explainEnd(have); ended && silent {
+				return crashed{err}
+			}
+			return err
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -161,7 +161,12 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			if reason := b.failure(); reason != "" {
 				return m.notReady(have, b, "It said: "+reason)
 			}
-			return m.notReady(have, b, m.explainEnd(have))
+			why, silent := m.explainEnd(have)
+			err := m.notReady(have, b, why)
+			if silent && b.text == "" {
+				return crashed{err}
+			}
+			return err
 		}
 		if time.Since(b.spoke) > m.patience.silence {
 			return m.notReady(have, b, fmt.Sprintf("It said nothing for %s (%s); ssh: %v.", m.patience.silence, b.course(), last))
@@ -205,13 +210,20 @@ func (m machines) endFailed(ctx context.Context, have *Machine, b *boot) {
 	_ = m.crash(ctx, have) // what is wrong is said already
 }
 
-// explainEnd says how a machine ended by itself.
-func (m machines) explainEnd(have *Machine) string {
+// crashed is about a QEMU that ended before anything was heard of it or of its
+// machine.
+type crashed struct{ error }
+
+func (c crashed) Unwrap() error { return c.error }
+
+// explainEnd says how a machine ended by itself, and whether its QEMU said
+// nothing of that.
+func (m machines) explainEnd(have *Machine) (why string, silent bool) {
 	said := lastLines(filepath.Join(m.folderOf(kindMachine, have.ID), qemuLog), 5)
 	if said == "" || said == "(none)" {
-		return "It powered off, or its QEMU was killed."
+		return "It powered off, or its QEMU crashed or was killed.", true
 	}
-	return "Its QEMU ended, and had said:\n" + said
+	return "Its QEMU ended, and had said:\n" + said, false
 }
 
 // tryToken asks the machine for its boot token: one that was started earlier,
