@@ -67,7 +67,9 @@ with subtest("commands"):
     assert client1.execute("echo out; echo err >&2; exit 3") == (3, "out\n")
     assert client1.execute("true", check_return=False)[0] == -1
     assert client1.execute("sleep 1000", check_output=False) == (-2, "")
-    assert client1.execute("echo early; sleep 600", timeout=4) == (124, "early\n")
+    # Four seconds are enough, unless the host is busy.
+    early = (client1.execute("echo early; sleep 600", timeout=seconds) for seconds in (4, 60))
+    assert any(ended == (124, "early\n") for ended in early)
     assert client1.execute("false | true")[0] == 1  # pipefail
     assert client1.execute("echo $nothing")[0] != 0  # nounset
     assert client1.succeed("echo one", "echo two") == "one\ntwo\n"
