@@ -21,7 +21,10 @@ import (
 )
 
 // testbed is a script's own Grid'5000, on this machine.
-type testbed struct{ *simulator.Simulator }
+type testbed struct {
+	*simulator.Simulator
+	heard int // requests before the present verb
+}
 
 func (b *testbed) close() {
 	if b.Simulator != nil {
@@ -34,6 +37,13 @@ func (b *testbed) close() {
 //	testbed start [nodes=KIND] [CLUSTER=NODES…]    starts it, and points nxc at it
 //	testbed jobs SITE N               waits until so many jobs run or wait
 //	testbed kill SITE                 kills the newest job
+//	testbed reserve SITE RESOURCES    makes a job of the user's, outside nxc: $JOB, its
+//	                                  network $VLAN, and its nodes in the file machines
+//	testbed fail NODE N               lets the next N deployments of a node fail
+//	testbed lose NODE                 lets its next deployment end well, and the node be dead
+//	testbed node NODE STATE           has a node die (Dead), or come back (Alive)
+//	testbed fault METHOD PATH STATUS N    answers with a proxy's page, N times
+//	testbed asked METHOD PATH         waits until it is asked for, counted from the verb before
 //	testbed other SITE RESOURCES      has another user submit a job
 //	testbed stall SITE on|off         stops its scheduler
 //	testbed refuse SITE STATUS TEXT   refuses the next job
@@ -52,6 +62,12 @@ func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		arguments int
 		do        func(args []string) error
 	}{
+		"reserve": {2, func(args []string) error { return b.reserve(ts, args[0], args[1]) }},
+		"fail":    {2, func(args []string) error { return b.fail(args[0], args[1]) }},
+		"lose":    {1, func(args []string) error { b.LoseDeployment(args[0] + grenoble); return nil }},
+		"node":    {2, func(args []string) error { return b.SetNode(args[0]+grenoble, oar.NodeState(args[1])) }},
+		"fault":   {4, func(args []string) error { return b.fault(args[0], args[1], args[2], args[3]) }},
+		"asked":   {2, func(args []string) error { return b.asked(args[0], args[1]) }},
 		"jobs":    {2, func(args []string) error { return b.awaitJobs(args[0], args[1]) }},
 		"kill":    {1, func(args []string) error { return b.kill(args[0]) }},
 		"other":   {2, func(args []string) error { return b.other(args[0], args[1]) }},
@@ -65,6 +81,7 @@ func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("testbed %s: no such verb, or not its arguments", strings.Join(args, " "))
 	}
 	ts.Check(verb.do(args[1:]))
+	b.heard = len(b.Requests())
 }
 
 // testbedValue is the key of a script's testbed.
@@ -176,6 +193,62 @@ func (b *testbed) kill(site string) error {
 func (b *testbed) other(site, resources string) error {
 	_, err := b.SubmitJob(site, oar.Submission{User: "other", Resources: resources, Command: "sleep 1d"})
 	return err
+}
+
+// grenoble is the domain of the nodes that scripts name.
+const grenoble = ".grenoble.grid5000.fr"
+
+// reserve makes a job for deployments, and waits until it has its nodes. As OAR
+// does, it lists each node once for each of some cores.
+func (b *testbed) reserve(ts *testscript.TestScript, site, resources string) error {
+	made, err := b.SubmitJob(site, oar.Submission{User: "jdoe", Resources: resources, Types: []string{"deploy"}, Command: "sleep 1d"})
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		for _, j := range b.Jobs(site) {
+			if j.ID != made.ID || j.State != oar.Running {
+				continue
+			}
+			ts.Setenv("JOB", strconv.Itoa(j.ID))
+			if len(j.Vlans) > 0 {
+				ts.Setenv("VLAN", j.Vlans[0])
+			}
+			return os.WriteFile(ts.MkAbs("machines"), []byte(strings.Repeat(strings.Join(j.Nodes, "\n")+"\n", 2)), 0o600)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("job %d does not run after a minute", made.ID)
+		}
+	}
+}
+
+func (b *testbed) fail(node, times string) error {
+	n, err := strconv.Atoi(times)
+	for range n {
+		b.FailDeployment(node + grenoble)
+	}
+	return err
+}
+
+func (b *testbed) fault(method, path, status, times string) error {
+	code, err := strconv.Atoi(status)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(times)
+	b.Inject(simulator.Fault{Method: method, Path: path, Status: code, Times: n})
+	return err
+}
+
+func (b *testbed) asked(method, path string) error {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if slices.ContainsFunc(b.Requests()[b.heard:], func(r simulator.Request) bool { return r.Method == method && strings.Contains(r.Path, path) }) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("after a minute nobody asked for %s %s", method, path)
+		}
+	}
 }
 
 func (b *testbed) refuse(site, status, text string) error {

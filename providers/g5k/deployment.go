@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
@@ -17,7 +18,7 @@ type Deployment struct {
 	Site        string   `nxc:"site,required,replace" doc:"Site, such as grenoble."`
 	Job         int64    `nxc:"job,required,replace" doc:"Number of the job that has the nodes: g5k_job.X.uid. Its types must hold deploy."`
 	Nodes       []string `nxc:"nodes,optional,computed,replace" doc:"Nodes to deploy; by default all of the job's."`
-	Environment string   `nxc:"environment,required,replace" doc:"Name of an environment, NAME@USER, or the address of a description: g5k_image.X.environment_url."`
+	Environment string   `nxc:"environment,required" doc:"Name of an environment, NAME@USER, or the address of a description: g5k_image.X.environment_url. Another one makes another deployment; with node blocks it is for those that are deployed from then on."`
 	Version     int64    `nxc:"version,optional,replace" doc:"Version of the environment; by default the newest."`
 	Arch        string   `nxc:"arch,optional,replace" doc:"Architecture of the environment: x86_64, ppc64le or aarch64."`
 	Partition   string   `nxc:"partition,optional,replace" doc:"Label of the partition to deploy on."`
@@ -25,11 +26,31 @@ type Deployment struct {
 	Vlan        int64    `nxc:"vlan,optional,replace" doc:"KaVLAN network that the nodes boot into: g5k_vlan.X.id."`
 	Spares      int64    `nxc:"spares,optional" doc:"How many of the nodes, the last ones, are kept back to take the place of those that fail."`
 	MinNodes    int64    `nxc:"min_nodes,optional" doc:"How many nodes are enough; by default all that are not spares."`
-	Retries     int64    `nxc:"retries,optional,default=1" doc:"How often nodes that failed are tried again."`
+	Retries     *int64   `nxc:"retries,optional,default=1" doc:"How often nodes that failed are tried again."`
+	Triggers    []string `nxc:"triggers,optional,replace" doc:"Whatever else makes another deployment when it changes."`
 
-	UID      string   `nxc:"uid,computed" doc:"Kadeploy's identifier of the deployment, of the last one when nodes were tried again."`
+	Carriers []Carrier         `nxc:"node,block" doc:"What each node is to carry, where that is not the same for all: one that is told something else is deployed again, and the others are left alone. Nodes that have no such block are spares."`
+	Again    map[string]string `nxc:"again,optional,computed" doc:"Names of node blocks to deploy again although they are told nothing else, each with what tells this time from others."`
+	Avoid    []string          `nxc:"avoid,optional,computed" doc:"Nodes that are taken only where there is no other, since they were lost."`
+
+	UID      string   `nxc:"uid,computed" doc:"Kadeploy's identifier of the deployment, of the last one when nodes were tried again. It stays when single nodes are deployed again."`
+	Latest   string   `nxc:"latest,computed" doc:"Kadeploy's identifier of what it did last."`
+	Hosts    []string `nxc:"hosts,computed" doc:"The nodes that the node blocks have, in their order."`
 	Deployed []string `nxc:"deployed,computed" doc:"Nodes that have the environment, in natural order."`
 	Failed   []string `nxc:"failed,computed" doc:"Nodes that failed."`
+}
+
+func (v *Deployment) retries() int {
+	if v.Retries == nil {
+		return 1
+	}
+	return int(*v.Retries)
+}
+
+// Carrier is a node of a composition, before it has a host.
+type Carrier struct {
+	Name   string `nxc:"name,required" doc:"Its name in the composition."`
+	System string `nxc:"system,required" doc:"Store path of the system that it is to run, from the image."`
 }
 
 // deployments handles g5k_deployment. What is deployed ends with the job, so
@@ -57,26 +78,20 @@ func (d deployments) Create(ctx context.Context, op sdk.Operation, want *Deploym
 		return err
 	}
 	r := &rollout{deployments: d, op: op, want: want, results: map[string]api.NodeResult{}}
-	if err := r.clear(ctx); err != nil {
+	if err := r.clear(ctx, want.Nodes); err != nil {
 		return err
 	}
 	enough := len(want.Nodes) - int(want.Spares)
-	todo, spares := want.Nodes[:enough], want.Nodes[enough:]
-	for round := 0; len(todo) > 0; round++ {
-		ko, err := r.deploy(ctx, todo)
-		if err != nil {
-			return err
-		}
-		if round < int(want.Retries) {
-			todo = ko
-			continue
-		}
-		r.failed = append(r.failed, ko...)
-		missing := min(enough-len(r.deployed), len(spares))
-		todo, spares = spares[:missing], spares[missing:]
-		if missing > 0 {
-			op.Note(fmt.Sprintf("%s: %s could not be deployed; %s take their place", op.Address, short(ko), short(todo)))
-		}
+	if len(want.Carriers) > 0 {
+		enough = len(want.Carriers)
+	}
+	hosts, err := r.roll(ctx, want.Nodes[:enough], want.Nodes[enough:])
+	want.UID = want.Latest
+	if err != nil {
+		return err
+	}
+	if len(want.Carriers) > 0 {
+		want.Hosts = hosts
 	}
 	return r.finish(enough)
 }
@@ -88,6 +103,9 @@ func deployable(job *api.Job, want *Deployment) error {
 	}
 	if int(want.Spares) >= len(want.Nodes) {
 		return sdk.AttributeError("spares", fmt.Sprintf("All %d nodes are spares", len(want.Nodes)), "Reserve more nodes, or keep fewer back.")
+	}
+	if len(want.Carriers) > len(want.Nodes) {
+		return sdk.AttributeError("node", fmt.Sprintf("%d nodes are too few for %d", len(want.Nodes), len(want.Carriers)), "Reserve more.")
 	}
 	for _, node := range want.Nodes {
 		if !slices.Contains(job.AssignedNodes, node) {
@@ -145,6 +163,9 @@ func (d deployments) Read(ctx context.Context, op sdk.Operation, have *Deploymen
 	if have.UID == "" {
 		return false, nil
 	}
+	if len(have.Carriers) > 0 {
+		return true, nil // each node says for itself what it carries
+	}
 	seen, err := d.client.Deployment(ctx, have.Site, have.UID)
 	switch {
 	case api.Missing(err):
@@ -157,29 +178,61 @@ func (d deployments) Read(ctx context.Context, op sdk.Operation, have *Deploymen
 	return true, nil
 }
 
-// Update changes nothing outside: how many nodes are enough matters when they
-// are deployed.
-func (d deployments) Update(context.Context, sdk.Operation, Deployment, *Deployment) error {
-	return nil
+// Update deploys the nodes again that are to carry something else. How many are
+// enough, and with what, matters only when some are deployed.
+func (d deployments) Update(ctx context.Context, op sdk.Operation, have Deployment, want *Deployment) error {
+	want.UID, want.Latest, want.Deployed, want.Failed = have.UID, have.Latest, have.Deployed, have.Failed
+	m := moveOf(&have, want)
+	if len(m.todo) == 0 {
+		want.Hosts = m.hosts
+		return nil
+	}
+	job, err := d.runningJob(ctx, op, want.Site, want.Job)
+	if err != nil {
+		return err
+	}
+	if err := deployable(job, want); err != nil {
+		return err
+	}
+	hosts, spares := m.choose(want)
+	if len(hosts) < len(m.todo) {
+		return sdk.AttributeError("node", "The job has no node left for "+want.Carriers[m.todo[len(hosts)]].Name, "Reserve one more.")
+	}
+	r := &rollout{deployments: d, op: op, want: want, deployed: m.kept(), results: map[string]api.NodeResult{}}
+	if err := r.clear(ctx, hosts); err != nil {
+		return err
+	}
+	if hosts, err = r.roll(ctx, hosts, spares); err != nil {
+		return err
+	}
+	for n, i := range m.todo {
+		m.hosts[i] = hosts[n]
+	}
+	want.Hosts = m.hosts
+	return r.finish(len(want.Carriers))
 }
 
 // Delete cancels what is under way. What was deployed stays on the nodes until
 // their job ends.
 func (d deployments) Delete(ctx context.Context, op sdk.Operation, have *Deployment) error {
-	if have.UID == "" {
+	uid := have.Latest
+	if uid == "" {
+		uid = have.UID
+	}
+	if uid == "" {
 		return nil
 	}
 	client := d.client.Waiting(op.Phase)
-	seen, err := client.Deployment(ctx, have.Site, have.UID)
+	seen, err := client.Deployment(ctx, have.Site, uid)
 	if api.Missing(err) || err == nil && !seen.Active() {
 		return nil
 	}
 	if err == nil {
 		op.Phase("cancelling the deployment")
-		err = d.cancel(ctx, client, have.Site, have.UID)
+		err = d.cancel(ctx, client, have.Site, uid)
 	}
 	if err != nil {
-		return explainUnlessSaid(err, "cancel deployment "+have.UID)
+		return explainUnlessSaid(err, "cancel deployment "+uid)
 	}
 	return nil
 }
@@ -200,10 +253,18 @@ func (d deployments) Find(context.Context, sdk.Operation) ([]sdk.Found[Deploymen
 	return nil, nil
 }
 
-// Plan looks whether there is such an environment.
+// Plan looks whether there is such an environment, and says what is deployed
+// again.
 func (d deployments) Plan(ctx context.Context, _ sdk.Operation, prior *Deployment, p *sdk.Planned[Deployment]) error {
 	v := &p.Value
-	if prior != nil || p.Unknown("environment") || p.Unknown("site") || strings.Contains(v.Environment, "@") || isAddress(v.Environment) {
+	if prior != nil {
+		planAgain(prior, p)
+		return nil
+	}
+	if err := d.checkVlan(ctx, v, p.Unknown("site") || p.Unknown("vlan")); err != nil {
+		return err
+	}
+	if p.Unknown("environment") || p.Unknown("site") || strings.Contains(v.Environment, "@") || isAddress(v.Environment) {
 		return nil
 	}
 	if err := d.checkSite(ctx, "site", v.Site); err != nil {
@@ -223,6 +284,43 @@ func (d deployments) Plan(ctx context.Context, _ sdk.Operation, prior *Deploymen
 	return sdk.AttributeError("environment", fmt.Sprintf("%s has no environment %q", v.Site, v.Environment), among(v.Environment, slices.Compact(names)))
 }
 
+// checkVlan refuses a network in which nodes of ours could not be reached.
+func (d deployments) checkVlan(ctx context.Context, v *Deployment, unknown bool) error {
+	if unknown || v.Vlan == 0 || len(v.Carriers) == 0 {
+		return nil
+	}
+	seen, err := d.client.Vlan(ctx, v.Site, strconv.FormatInt(v.Vlan, 10))
+	switch {
+	case api.Missing(err):
+		return sdk.AttributeError("vlan", fmt.Sprintf("%s has no network %d of KaVLAN's", v.Site, v.Vlan), "oarstat -fj JOB names the one that a job has.")
+	case err != nil:
+		return explain(err, fmt.Sprintf("read network %d of %s", v.Vlan, v.Site))
+	case seen.Type == "kavlan-local":
+		return sdk.AttributeError("vlan", fmt.Sprintf("Network %d of %s is a local one", v.Vlan, v.Site),
+			"Nothing leads from the access machine to nodes in it. Reserve one of the type kavlan or kavlan-global.")
+	}
+	return nil
+}
+
+// planAgain says what becomes of a deployment that exists. Without node blocks
+// all nodes carry the same, and another environment is another deployment.
+func planAgain(prior *Deployment, p *sdk.Planned[Deployment]) {
+	v := &p.Value
+	if len(v.Carriers) == 0 || len(prior.Carriers) == 0 {
+		if p.Unknown("environment") || v.Environment != prior.Environment || len(v.Carriers) != len(prior.Carriers) {
+			p.Replace("environment", "")
+		}
+		return
+	}
+	m := moveOf(prior, v)
+	v.Hosts = m.hosts
+	if len(m.todo) > 0 {
+		for _, name := range []string{"hosts", "deployed", "failed", "latest"} {
+			p.SetUnknown(name)
+		}
+	}
+}
+
 func isAddress(text string) bool {
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }
@@ -233,7 +331,7 @@ func (d deployments) Validate(_ context.Context, config Deployment) plugins.Diag
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"spares", config.Spares}, {"min_nodes", config.MinNodes}, {"retries", config.Retries}} {
+	}{{"spares", config.Spares}, {"min_nodes", config.MinNodes}, {"retries", int64(config.retries())}} {
 		var more plugins.Diagnostics
 		if n.value < 0 && errors.As(sdk.AttributeError(n.name, fmt.Sprintf("%d is less than nothing", n.value), "Give a number from 0 on."), &more) {
 			diags = append(diags, more...)

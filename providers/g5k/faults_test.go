@@ -339,7 +339,7 @@ func TestNodesThatFail(t *testing.T) {
 			}
 		}
 		want := tt.want
-		want.Site, want.Job, want.Environment, want.Retries = "grenoble", job.UID, "debian11-min", 1
+		want.Site, want.Job, want.Environment = "grenoble", job.UID, "debian11-min"
 		err := d.Create(t.Context(), operation(t), &want)
 		contains(t, err, tt.message...)
 		var diags plugins.Diagnostics

@@ -176,16 +176,22 @@ func (t *testbed) expandImage(ctx context.Context, r sdk.ExpandRequest[ImageConf
 			Site: part.site, File: r.Artifacts["tarball"],
 			Environment: Environment{Name: "nxc-" + r.Composition, KernelParams: strings.Join(params, " "), Filesystem: c.Filesystem},
 		})
-		retries := c.Retries
-		sdk.Add(out, "g5k_deployment", part.site, Deployment{
-			Site: part.site, Nodes: part.listed, Vlan: c.Vlan, Partition: c.Partition, Spares: w.Spares, Retries: retries,
-		}).Ref("job", "g5k_job", part.site, "uid").Ref("environment", "g5k_image", part.site, "environment_url")
+		rollout := Deployment{
+			Site: part.site, Nodes: part.listed, Vlan: c.Vlan, Partition: c.Partition, Retries: &c.Retries,
+			Triggers: append(slices.Clone(params), c.Filesystem),
+		}
+		for _, n := range part.nodes {
+			rollout.Carriers = append(rollout.Carriers, Carrier{Name: n.Name, System: n.Role.System})
+		}
+		rollout.Again, rollout.Avoid = onceMore(part.prior)
+		sdk.Add(out, "g5k_deployment", part.site, rollout).
+			Ref("job", "g5k_job", part.site, "uid").Ref("environment", "g5k_image", part.site, "environment_url")
 
 		for i, n := range part.nodes {
 			want := part.node(i, n)
-			want.Method = deployed
+			want.Method, want.Vlan, want.Host, want.Of = deployed, c.Vlan, "", 0 // the deployment chooses, and has the spares
 			sdk.Add(out, "g5k_node", n.Name, want).Ref("job", "g5k_job", part.site, "uid").
-				Ref("hosts", "g5k_deployment", part.site, "deployed").Ref("deployment", "g5k_deployment", part.site, "uid")
+				Ref("hosts", "g5k_deployment", part.site, "hosts").Ref("deployment", "g5k_deployment", part.site, "uid")
 			part.isNode(n, out)
 		}
 	}

@@ -343,6 +343,7 @@ func noChange(text string) bool { return strings.Trim(text, "+-0: ") == "" }
 // Delete ends the job and waits until OAR has seen that.
 func (j jobs) Delete(ctx context.Context, op sdk.Operation, have *Job) error {
 	if have.Existing != 0 && !have.DeleteExisting {
+		op.Note(fmt.Sprintf("job %d goes on: nxc did not make it", have.UID))
 		return nil
 	}
 	client := j.client.Waiting(op.Phase)

@@ -23,6 +23,7 @@ type part struct {
 	existing int64             // a job that is there already
 	listed   []string          // hosts that a file lists
 	reserve  int64             // how many nodes to ask for
+	prior    map[string]Node   // what its nodes are now
 }
 
 // layOut says which nodes are of which site, and which hosts they have. What
@@ -45,7 +46,10 @@ func (t *testbed) layOut(ctx context.Context, r plugins.ExpandRequest, w Where) 
 	for i := range parts {
 		p := &parts[i]
 		if p.existing != 0 && len(p.listed) == 0 && p.reserve == 0 {
-			have := jobs[p.site].AssignedNodes
+			var have []string
+			if prior := jobs[p.site]; prior.Existing == p.existing {
+				have = prior.AssignedNodes
+			}
 			if len(have) == 0 {
 				seen, err := t.client.Job(ctx, p.site, p.existing)
 				if err != nil {
@@ -78,9 +82,18 @@ func (t *testbed) layOut(ctx context.Context, r plugins.ExpandRequest, w Where) 
 		p.nodes = nodes[at : at+count]
 		at += count
 		p.reserve = max(p.reserve, int64(count)) + w.Spares
-		hosts := jobs[p.site].AssignedNodes
+		var hosts []string
+		if job, ok := jobs[p.site]; ok && job.serves(p.job(w)) {
+			hosts = job.AssignedNodes
+		}
 		if p.listed != nil {
 			hosts = p.listed
+		}
+		p.prior = map[string]Node{}
+		for _, n := range p.nodes {
+			if have, ok := prior[n.Name]; ok && have.Site == p.site {
+				p.prior[n.Name] = have
+			}
 		}
 		p.place(prior, hosts)
 	}
@@ -175,13 +188,13 @@ func (p *part) place(prior map[string]Node, hosts []string) {
 	taken := map[string]bool{}
 	for _, n := range p.nodes {
 		have := prior[n.Name]
-		if have.Host != "" && have.Site == p.site && have.Trouble == "" && slices.Contains(hosts, have.Host) {
+		if have.Host != "" && have.Site == p.site && (have.Trouble == "" || have.Trouble == foreignTrouble) && slices.Contains(hosts, have.Host) {
 			p.hosts[n.Name], taken[have.Host] = have.Host, true
 		}
 	}
 	dead := map[string]bool{}
 	for _, have := range prior {
-		dead[have.Host] = have.Trouble != ""
+		dead[have.Host] = have.Trouble != "" && have.Trouble != foreignTrouble
 	}
 	free := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return taken[h] || dead[h] })
 	last := slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return taken[h] || !dead[h] })
@@ -194,15 +207,27 @@ func (p *part) place(prior map[string]Node, hosts []string) {
 }
 
 // addJob adds the job that gives the nodes.
-func (p *part) addJob(w Where, out *sdk.Expansion) {
+func (p *part) addJob(w Where, out *sdk.Expansion) { sdk.Add(out, "g5k_job", p.site, p.job(w)) }
+
+func (p *part) job(w Where) Job {
 	job := Job{Site: p.site, Walltime: w.Walltime}
 	if p.existing != 0 {
 		job.Existing, job.DeleteExisting = p.existing, w.DeleteJob
-	} else {
-		job.Nodes, job.Cluster, job.Queue, job.Types, job.Properties = p.reserve, w.Cluster, w.Queue, w.Types, w.Properties
-		job.Reservation, job.StartAfter, job.Project = w.Reservation, w.StartAfter, w.Project
+		return job
 	}
-	sdk.Add(out, "g5k_job", p.site, job)
+	job.Nodes, job.Cluster, job.Queue, job.Types, job.Properties = p.reserve, w.Cluster, w.Queue, w.Types, w.Properties
+	job.Reservation, job.StartAfter, job.Project = w.Reservation, w.StartAfter, w.Project
+	return job
+}
+
+// serves reports whether a job can become the one that is wanted: otherwise
+// another is made, with nodes that nobody knows yet.
+func (w *Job) serves(want Job) bool {
+	have, _ := parseWalltime(w.Walltime)
+	walltime, _ := parseWalltime(want.Walltime)
+	return w.Nodes == want.Nodes && w.Cluster == want.Cluster && w.Queue == want.Queue && slices.Equal(w.Types, want.Types) &&
+		w.Properties == want.Properties && w.Reservation == want.Reservation && w.StartAfter == want.StartAfter &&
+		w.Project == want.Project && w.Existing == want.Existing && (want.Existing != 0 || have <= walltime)
 }
 
 // node is a node, but for how it is started.

@@ -20,12 +20,13 @@ type Node struct {
 	Name         string   `nxc:"name,required,replace" doc:"Host name inside the system."`
 	Site         string   `nxc:"site,required,replace" doc:"Site that it is of."`
 	Job          int64    `nxc:"job,required,replace" doc:"Number of the job that has it: g5k_job.X.uid."`
-	Hosts        []string `nxc:"hosts,optional" doc:"Nodes that it may be: g5k_job.X.assigned_nodes, or g5k_deployment.X.deployed."`
+	Hosts        []string `nxc:"hosts,optional" doc:"Nodes that it may be when it is made: g5k_job.X.assigned_nodes, or g5k_deployment.X.deployed."`
 	Index        int64    `nxc:"index,optional" doc:"Which of the hosts it takes, from 0."`
 	Of           int64    `nxc:"of,optional" doc:"How many nodes share the hosts; those behind take the place of one that is dead."`
 	Host         string   `nxc:"host,optional,computed,exclusive" doc:"The node that it is, such as dahu-1.grenoble.grid5000.fr."`
 	Method       string   `nxc:"method,optional,replace,default=kexec" doc:"How the system comes there: kexec, or deployed, by Kadeploy."`
 	Deployment   string   `nxc:"deployment,optional,replace" doc:"Kadeploy's deployment that put the image there: g5k_deployment.X.uid."`
+	Vlan         int64    `nxc:"vlan,optional,replace" doc:"KaVLAN network that it is in, where Kadeploy put it into one."`
 	System       string   `nxc:"system,optional,replace" doc:"Store path of the system that it runs."`
 	Kernel       string   `nxc:"kernel,optional" doc:"Kernel, for kexec. A newer one is used at the next boot."`
 	Initrd       string   `nxc:"initrd,optional" doc:"Initrd, for kexec, behind which the node's context is put. A newer one is used at the next boot."`
@@ -42,6 +43,9 @@ const (
 	byKexec  = "kexec"
 	deployed = "deployed"
 )
+
+// foreignTrouble is that of a node which answers, and is not ours any more.
+const foreignTrouble = "it runs another system"
 
 // nodes handles g5k_node, whose objects are nodes.
 type nodes struct{ *testbed }
@@ -114,12 +118,16 @@ func (n nodes) settle(ctx context.Context, op sdk.Operation, want *Node) error {
 	if len(tried) == 0 {
 		return sdk.Error(want.Name+" has no host left", "All nodes of the job are taken. Reserve one more.")
 	}
-	if len(tried) > 1 || isDead(tried[len(tried)-1]) {
-		last := tried[len(tried)-1]
+	last := tried[len(tried)-1]
+	if want.Method == deployed && isDead(last) {
+		return sdk.Error(fmt.Sprintf("%s did not come up on %s", want.Name, short([]string{want.Host})),
+			fmt.Sprintf("%v. The next nxc apply deploys it again, on a spare node where there is one.", last))
+	}
+	if len(tried) > 1 || isDead(last) {
 		return sdk.Error(fmt.Sprintf("%s did not come up on %s", want.Name, short([]string{want.Host})),
 			fmt.Sprintf("%v. There is no spare node left: reserve one or two more than you need (spares), or run nxc apply again.", last))
 	}
-	return tried[len(tried)-1]
+	return last
 }
 
 // candidates are the hosts that the node may take, the one that is its own first.
@@ -211,7 +219,7 @@ func (n nodes) Read(ctx context.Context, op sdk.Operation, have *Node) (bool, er
 	switch {
 	case err == nil:
 	case errors.Is(err, errForeign):
-		have.Trouble = "it runs another system"
+		have.Trouble = foreignTrouble
 	default:
 		have.Trouble = "it does not answer"
 		if state := n.hardState(ctx, have); state != "" && state != "alive" {
@@ -263,6 +271,11 @@ func (n nodes) Plan(_ context.Context, _ sdk.Operation, prior *Node, p *sdk.Plan
 	}
 	if prior == nil {
 		return nil
+	}
+	// Which node it is was decided when it was made.
+	v.Hosts, v.Index, v.Of = prior.Hosts, prior.Index, prior.Of
+	for _, name := range []string{"hosts", "index", "of"} {
+		p.SetKnown(name)
 	}
 	if prior.Trouble != "" {
 		p.Replace("trouble", prior.Trouble)

@@ -202,7 +202,7 @@ func plainly(err error) string {
 func (n nodes) tryToken(ctx context.Context, op sdk.Operation, want *Node, key ssh.PublicKey, token, before string, limit time.Duration) error {
 	trying, cancel := context.WithTimeoutCause(ctx, 2*limit, fmt.Errorf("no answer in %s", 2*limit))
 	defer cancel()
-	s, err := n.loginOurs(trying, op, want.Host, key, limit)
+	s, err := n.loginOurs(trying, op, nameIn(want.Host, want.Vlan), key, limit)
 	if errors.Is(err, errForeign) {
 		return errors.New("the system before it still answers")
 	}

@@ -22,7 +22,7 @@ import (
 // seen first.
 func (n nodes) loginRoot(ctx context.Context, want *Node, own ssh.Signer, limit time.Duration) (*seat, error) {
 	seen := ""
-	c, err := n.network().Node(ctx, want.Host, reach.Login{User: "root", Key: own, Within: limit, Seen: func(key ssh.PublicKey) error {
+	c, err := n.network().Node(ctx, nameIn(want.Host, want.Vlan), reach.Login{User: "root", Key: own, Within: limit, Seen: func(key ssh.PublicKey) error {
 		seen = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		return nil
 	}})
@@ -46,7 +46,7 @@ func (n nodes) session(ctx context.Context, op sdk.Operation, have *Node) (*seat
 	if err != nil {
 		return nil, err
 	}
-	s, err := n.loginOurs(ctx, op, have.Host, key, 2*answerTime)
+	s, err := n.loginOurs(ctx, op, nameIn(have.Host, have.Vlan), key, 2*answerTime)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (n nodes) Power(ctx context.Context, op sdk.Operation, have *Node, a plugin
 		return n.again(ctx, op, have)
 	}
 	return sdk.Error(fmt.Sprintf("Nodes of a site know no %q", a),
-		"They can be reset, which boots the same system anew. A machine that was switched off would not come back for you: its power is the site's (kapower3 on the frontend).")
+		"They can be reset (nxc restart -hard), which boots the same system anew. A machine that was switched off would not come back for you: its power is the site's (kapower3 on the frontend).")
 }
 
 // again boots the system that a node has once more.
@@ -231,9 +231,12 @@ func (n nodes) again(ctx context.Context, op sdk.Operation, have *Node) error {
 	if err != nil {
 		return err
 	}
-	before, _, err := s.shell(ctx, "cat /proc/sys/kernel/random/boot_id; systemctl --no-block reboot || reboot")
+	before, exit, err := s.shell(ctx, "cat /proc/sys/kernel/random/boot_id; systemctl --no-block reboot || reboot")
 	if err != nil {
 		return err
+	}
+	if exit != 0 {
+		return sdk.Error(have.Name+" cannot be booted anew", fmt.Sprintf("On %s the command reboot ended with status %d.", have.Host, exit))
 	}
 	n.dropSession(have.ID)
 	files, err := sshnode.KeptContext(filepath.Join(n.folderOf(have.ID), contextFile))

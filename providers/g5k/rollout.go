@@ -2,10 +2,12 @@ package g5k
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,6 +16,7 @@ import (
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/plugins/sdk/sshnode"
 	"github.com/nixos-compose/nxc/providers/g5k/api"
+	"github.com/nixos-compose/nxc/providers/g5k/reach"
 )
 
 // rollout is the making of a deployment, in one or more rounds.
@@ -28,14 +31,14 @@ type rollout struct {
 
 // clear ends what an attempt that was cut short left under way on the nodes: no
 // node takes part in two deployments.
-func (r *rollout) clear(ctx context.Context) error {
+func (r *rollout) clear(ctx context.Context, nodes []string) error {
 	client := r.client.Waiting(r.op.Phase)
 	active, err := client.ActiveDeployments(ctx, r.want.Site)
 	if err != nil {
 		return explain(err, "list your deployments at "+r.want.Site)
 	}
 	for _, other := range active {
-		if !slices.ContainsFunc(other.Nodes, func(n string) bool { return slices.Contains(r.want.Nodes, n) }) {
+		if !slices.ContainsFunc(other.Nodes, func(n string) bool { return slices.Contains(nodes, n) }) {
 			continue
 		}
 		r.op.Phase("cancelling a deployment of the same nodes that is under way")
@@ -44,6 +47,54 @@ func (r *rollout) clear(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// roll deploys nodes, tries again what failed, and takes spares for the rest. It
+// returns which node came to be in the place of each, none where all failed.
+func (r *rollout) roll(ctx context.Context, nodes, spares []string) ([]string, error) {
+	at := slices.Clone(nodes)
+	todo := make([]int, len(at))
+	for i := range at {
+		todo[i] = i
+	}
+	for round := 0; len(todo) > 0; round++ {
+		now := make([]string, len(todo))
+		for n, i := range todo {
+			now[n] = at[i]
+		}
+		ko, err := r.deploy(ctx, now)
+		if err != nil {
+			return nil, err
+		}
+		todo = slices.DeleteFunc(todo, func(i int) bool { return !slices.Contains(ko, at[i]) })
+		if round < r.want.retries() {
+			continue
+		}
+		r.failed = append(r.failed, ko...)
+		var next []int
+		for _, i := range todo {
+			at[i] = ""
+			if len(spares) > 0 {
+				at[i], spares = spares[0], spares[1:]
+				next = append(next, i)
+			}
+		}
+		if todo = next; len(todo) > 0 {
+			var taken []string
+			for _, i := range todo {
+				taken = append(taken, at[i])
+			}
+			takes := "take their place"
+			if len(taken) == 1 {
+				takes = "takes its place"
+			}
+			if len(taken) < len(ko) {
+				takes = "is all that can take their place"
+			}
+			r.op.Note(fmt.Sprintf("%s could not be deployed; %s %s", short(ko), short(taken), takes))
+		}
+	}
+	return at, nil
 }
 
 // deploy deploys nodes once, and returns those that failed.
@@ -60,9 +111,13 @@ func (r *rollout) deploy(ctx context.Context, nodes []string) (ko []string, err 
 		Nodes: nodes, Environment: w.Environment, Key: r.keys(), Version: w.Version, Arch: w.Arch, Vlan: w.Vlan, Partition: w.Partition,
 	})
 	if err != nil {
+		var over plugins.Diagnostics
+		if errors.As(r.jobLives(ctx), &over) {
+			return nil, over
+		}
 		return nil, r.refused(err)
 	}
-	w.UID = made.UID
+	w.Latest = made.UID
 	started := time.Now()
 	err = client.Poll(ctx, func() (bool, error) {
 		seen, err := client.Deployment(ctx, w.Site, made.UID)
@@ -88,10 +143,80 @@ func (r *rollout) deploy(ctx context.Context, nodes []string) (ko []string, err 
 	for node, result := range made.Result {
 		r.results[node] = result
 	}
-	r.deployed = append(r.deployed, made.OK()...)
+	ok, silent, err := r.answering(ctx, made.OK())
+	if err != nil {
+		return nil, err
+	}
+	r.deployed = append(r.deployed, ok...)
 	api.SortNodes(r.deployed)
 	w.Deployed = r.deployed
-	return made.KO(), nil
+	return append(made.KO(), silent...), nil
+}
+
+// firstLogin is the step, beside Kadeploy's own, in which a node may fail.
+const firstLogin = "the first login"
+
+// answering tells nodes of ours that let us in from those that Kadeploy is
+// content with and that do not answer. Others are not ours to log in on.
+func (r *rollout) answering(ctx context.Context, nodes []string) (ok, silent []string, err error) {
+	own, err := sshnode.Key(r.folders.Keys, r.op.UUID)
+	if err != nil || len(r.want.Carriers) == 0 || len(r.want.Keys) > 0 {
+		return nodes, nil, nil //nolint:nilerr // a deployment without nodes of ours has no key
+	}
+	r.op.Phase("waiting for the deployed systems")
+	ctx, over := context.WithCancelCause(ctx)
+	defer over(nil)
+	go r.watchJob(ctx, over)
+	failures := make([]error, len(nodes))
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, 32)
+	for i, node := range nodes {
+		wait.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			failures[i] = r.untilLogin(ctx, node, own)
+		})
+	}
+	wait.Wait()
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	for i, node := range nodes {
+		if failures[i] == nil {
+			ok = append(ok, node)
+			continue
+		}
+		silent = append(silent, node)
+		r.results[node] = api.NodeResult{State: "KO", Macro: firstLogin, Micro: plainly(failures[i])}
+	}
+	return ok, silent, nil
+}
+
+// watchJob ends what waits for nodes whose job is over.
+func (r *rollout) watchJob(ctx context.Context, over context.CancelCauseFunc) {
+	var ended plugins.Diagnostics
+	_ = r.client.Poll(ctx, func() (bool, error) { return errors.As(r.jobLives(ctx), &ended), nil })
+	if ended != nil {
+		over(ended)
+	}
+}
+
+// untilLogin waits until a deployed node lets root in.
+func (r *rollout) untilLogin(ctx context.Context, node string, own ssh.Signer) error {
+	began := time.Now()
+	for try := 0; ; try++ {
+		c, err := r.network().Node(ctx, nameIn(node, r.want.Vlan), reach.Login{User: "root", Key: own, Within: within(try), Seen: func(ssh.PublicKey) error { return nil }})
+		if err == nil {
+			return c.Close()
+		}
+		if ctx.Err() != nil || time.Since(began) > r.loginPatience() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // keys are those that may log in: without any, the deployment's own.
@@ -185,7 +310,11 @@ func (r *rollout) finish(enough int) error {
 	if w.MinNodes > 0 && len(r.deployed) >= int(w.MinNodes) {
 		return sdk.Warn(summary, fmt.Sprintf("%s The %d others are enough (min_nodes).", detail, len(r.deployed)))
 	}
-	return sdk.Error(summary, detail+" Reserve one or two nodes more and keep them back (spares), or say how many are enough (min_nodes). Report nodes that fail again to the site.")
+	remedy := "Reserve one or two nodes more and keep them back (spares), or say how many are enough (min_nodes)."
+	if len(w.Carriers) > 0 {
+		remedy = "nxc apply tries once more. Reserve one or two nodes more and keep them back (spares)."
+	}
+	return sdk.Error(summary, detail+" "+remedy+" Report nodes that fail again to the site.")
 }
 
 // refused says why Kadeploy did not begin.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/providers/g5k/api"
@@ -30,6 +31,16 @@ var (
 	_ sdk.Handler[Vlan] = vlans{}
 	_ sdk.Updater[Vlan] = vlans{}
 )
+
+// nameIn is the name by which a node is reached that is in a network of
+// KaVLAN's: its usual one leads to where it is not any more.
+func nameIn(host string, vlan int64) string {
+	if vlan == 0 {
+		return host
+	}
+	name, domain, _ := strings.Cut(host, ".")
+	return fmt.Sprintf("%s-kavlan-%d.%s", name, vlan, domain)
+}
 
 // Create takes one of the job's networks and moves nodes into it.
 func (v vlans) Create(ctx context.Context, op sdk.Operation, want *Vlan) error {

@@ -188,6 +188,14 @@ func (s *Simulator) FailDeployment(node string) {
 	s.faults.deployment[node] = append(s.faults.deployment[node], outcome{State: "KO", Macro: macroInstall, Micro: "send_environment"})
 }
 
+// LoseDeployment makes the next deployment of a node end in OK, and the node be
+// dead all the same.
+func (s *Simulator) LoseDeployment(node string) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.deployment[node] = append(s.faults.deployment[node], outcome{State: "OK"})
+}
+
 func (f *faults) takeDeployment(node string) (outcome, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -227,7 +228,7 @@ func (s *Simulator) dialNetwork(ctx context.Context, address string) (net.Conn, 
 		return nil, err
 	}
 	port := number(portText, 0)
-	if h := s.host(name); h != nil {
+	if h := s.hostNamed(name); h != nil {
 		if h.site.isDown() {
 			return nil, errUnreachable
 		}
@@ -254,6 +255,25 @@ func (s *Simulator) dialNetwork(ctx context.Context, address string) (net.Conn, 
 		}
 	}
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+// hostNamed finds a node by the name that leads to it from where it is: one in
+// a network of KaVLAN's has another one (dahu-1-kavlan-4), and one in a local
+// network none.
+func (s *Simulator) hostNamed(name string) *hostOf {
+	short, domain, _ := strings.Cut(name, ".")
+	plain, id, _ := strings.Cut(short, "-kavlan-")
+	h := s.host(plain + "." + domain)
+	if h == nil {
+		return nil
+	}
+	h.site.mu.Lock()
+	vlan := h.site.vlans[h.name]
+	h.site.mu.Unlock()
+	if vlan != number(id, 0) || slices.Contains(h.site.Vlans(), platform.Vlan{ID: vlan, Kind: "kavlan-local"}) {
+		return nil
+	}
+	return h
 }
 
 // hostByAddress finds a node by its address in the production network.
