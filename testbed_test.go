@@ -43,6 +43,7 @@ func (b *testbed) close() {
 //	testbed lose NODE                 lets its next deployment end well, and the node be dead
 //	testbed node NODE STATE           has a node die (Dead), or come back (Alive)
 //	testbed fault METHOD PATH STATUS N    answers with a proxy's page, N times
+//	testbed clear                     takes such faults back
 //	testbed asked METHOD PATH         waits until it is asked for, counted from the verb before
 //	testbed other SITE RESOURCES      has another user submit a job
 //	testbed stall SITE on|off         stops its scheduler
@@ -67,6 +68,7 @@ func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"lose":    {1, func(args []string) error { b.LoseDeployment(args[0] + grenoble); return nil }},
 		"node":    {2, func(args []string) error { return b.SetNode(args[0]+grenoble, oar.NodeState(args[1])) }},
 		"fault":   {4, func(args []string) error { return b.fault(args[0], args[1], args[2], args[3]) }},
+		"clear":   {0, func([]string) error { b.ClearFaults(); return nil }},
 		"asked":   {2, func(args []string) error { return b.asked(args[0], args[1]) }},
 		"jobs":    {2, func(args []string) error { return b.awaitJobs(args[0], args[1]) }},
 		"kill":    {1, func(args []string) error { return b.kill(args[0]) }},

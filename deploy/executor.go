@@ -64,7 +64,7 @@ func (x *executor) Apply(ctx context.Context, op apply.Operation, progress func(
 		return op.Prior, found
 	}
 	result := running.Apply(ctx, request, func(p plugins.Progress) {
-		progress(apply.Progress{Phase: p.Phase, Done: p.Done, Expected: p.Expected, Unit: p.Unit, Log: p.Log, Note: p.Note})
+		progress(apply.Progress{Phase: p.Phase, Done: p.Done, Expected: p.Expected, Unit: p.Unit, Log: p.Log, Note: p.Note, Idle: p.Idle})
 	})
 	if request.Context != nil && !result.Diagnostics.HasErrors() {
 		x.mu.Lock()

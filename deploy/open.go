@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	}
 	p := &Project{o: o, Config: cfg, Selection: selection, Store: store, restored: restored, snapshot: snapshot, recorded: recorded}
 	p.types = &types{p: p}
-	p.providers = newProviders(o.Plugins, p.folders)
+	p.providers = newProviders(o.Plugins, p.folders, func(text string) { o.Events.Step(text) })
 	return p, diags
 }
 
@@ -166,7 +166,7 @@ func Validate(ctx context.Context, o Options, sources func(map[string]*hcl.File)
 	p.types = &types{p: p}
 	p.providers = newProviders(o.Plugins, func(string) (plugins.Folders, error) {
 		return plugins.Folders{}, errors.New("validate starts no provider")
-	})
+	}, nil)
 	selection, more := cfg.Select(everyFlavour(cfg))
 	diags = append(diags, more...)
 	if diags.HasErrors() {

@@ -44,20 +44,22 @@ type provider struct {
 	schema   *plugins.Schema
 	location plugins.Location
 	config   cty.Value // as configured, sensitive marks kept
+	unwatch  func()    // ends Watch
 }
 
 // providers holds the schemas and the processes of a command.
 type providers struct {
 	plugins Plugins
 	folders func(configuration string) (plugins.Folders, error)
+	tell    func(text string) // what providers wait for
 
 	mu      sync.Mutex
 	schemas map[string]*plugins.Schema
 	running map[string]*provider
 }
 
-func newProviders(p Plugins, folders func(string) (plugins.Folders, error)) *providers {
-	return &providers{plugins: p, folders: folders, schemas: map[string]*plugins.Schema{}, running: map[string]*provider{}}
+func newProviders(p Plugins, folders func(string) (plugins.Folders, error), tell func(string)) *providers {
+	return &providers{plugins: p, folders: folders, tell: tell, schemas: map[string]*plugins.Schema{}, running: map[string]*provider{}}
 }
 
 // providerName returns the provider behind a configuration's name.
@@ -140,21 +142,43 @@ func (ps *providers) start(ctx context.Context, configuration string, config cty
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	unwatch := ps.watch(ctx, plugin)
 	plain, _ := config.UnmarkDeep()
 	location, diags := plugin.Configure(ctx, plugins.ConfigureRequest{Config: plain, Folders: folders})
 	if diags.HasErrors() {
+		unwatch()
 		_ = plugin.Close(context.WithoutCancel(ctx))
 		return nil, diags
 	}
-	p := &provider{Plugin: plugin, name: configuration, schema: schema, location: location, config: config}
+	p := &provider{Plugin: plugin, name: configuration, schema: schema, location: location, config: config, unwatch: unwatch}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if other, ok := ps.running[configuration]; ok { // another call was faster
+		unwatch()
 		_ = plugin.Close(context.WithoutCancel(ctx))
 		return other, nil
 	}
 	ps.running[configuration] = p
 	return p, diags
+}
+
+// watch passes on what a provider waits for, until the function that it returns
+// is called.
+func (ps *providers) watch(ctx context.Context, p Plugin) (unwatch func()) {
+	w, ok := p.(plugins.Watcher)
+	if !ok || ps.tell == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Watch(ctx, ps.tell)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // all returns the running providers, sorted by configuration.
@@ -173,7 +197,10 @@ func (ps *providers) all() []*provider {
 func (ps *providers) close(ctx context.Context) {
 	var wait sync.WaitGroup
 	for _, p := range ps.all() {
-		wait.Go(func() { _ = p.Close(ctx) })
+		wait.Go(func() {
+			p.unwatch()
+			_ = p.Close(ctx)
+		})
 	}
 	wait.Wait()
 }

@@ -88,6 +88,13 @@ type Provider interface {
 	Stop(ctx context.Context) error
 }
 
+// Watcher is what a provider may be besides: one that tells what it waits for
+// outside of Apply.
+type Watcher interface {
+	// Watch calls tell, from any goroutine, until ctx or the provider ends.
+	Watch(ctx context.Context, tell func(text string))
+}
+
 // Schema is what a provider offers.
 type Schema struct {
 	Provider  string       // the provider's name, such as "docker"
@@ -371,6 +378,9 @@ type Progress struct {
 	Unit           string // "bytes", or a plural noun
 	Log            string // a line worth keeping; not a phase
 	Note           string // a line that everybody should see; not a phase
+	// Idle says that the phase is a wait that loses nothing by being left: the
+	// operation is cancelled as soon as the user interrupts.
+	Idle bool
 }
 
 // FindRequest asks what exists outside.

@@ -39,8 +39,11 @@ type Options struct {
 	NewAttempt  func() string // names one try to create one object
 
 	// Hard is the context that running operations get: cancelling the context
-	// of Run only keeps new ones from starting. Nil: never cancelled.
+	// of Run only keeps new ones from starting, and ends those that are idle.
+	// Nil: never cancelled.
 	Hard context.Context
+
+	soft context.Context // Run's
 }
 
 // Executor asks providers to do things. Calls come concurrently.
@@ -116,6 +119,7 @@ type Progress struct {
 	Unit           string
 	Log            string
 	Note           string
+	Idle           bool // the phase is a wait that loses nothing by being left
 }
 
 // Events are told what goes on. Calls come concurrently.
@@ -150,7 +154,8 @@ type Result struct {
 func (r *Result) HasErrors() bool { return r.Interrupted || plan.HasErrors(r.Problems) }
 
 // Run carries a plan out and returns when nothing runs any more. When ctx is
-// cancelled it starts nothing new and waits for what runs.
+// cancelled it starts nothing new and waits for what runs, but for what is idle:
+// that it cancels.
 func Run(ctx context.Context, o Options) Result {
 	if o.Parallelism <= 0 {
 		o.Parallelism = DefaultParallelism
@@ -168,6 +173,7 @@ func Run(ctx context.Context, o Options) Result {
 	if plan.HasErrors(problems) {
 		return Result{Problems: problems, Done: Counts{}, Failed: Counts{}, Skipped: Counts{}, Objects: o.Plan.Objects}
 	}
+	o.soft = ctx
 	w := newWalk(o, order)
 	w.run(ctx)
 	return w.finish(ctx)

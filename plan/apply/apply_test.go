@@ -525,6 +525,77 @@ func TestInterruptedAtTheEnd(t *testing.T) {
 	}
 }
 
+// waiting is an executor whose operations say that they are idle, or not any
+// more, and last until they are cancelled or told to end.
+type waiting struct {
+	*sim
+	before    func()
+	idle      []bool
+	said, end chan struct{}
+	cancelled bool
+}
+
+func (x *waiting) Apply(ctx context.Context, op Operation, progress func(Progress)) (cty.Value, []plan.Problem) {
+	x.before()
+	for _, idle := range x.idle {
+		progress(Progress{Phase: "waiting", Idle: idle})
+	}
+	progress(Progress{Note: "which is no phase"})
+	close(x.said)
+	select {
+	case <-ctx.Done():
+		x.cancelled = true
+	case <-x.end:
+	}
+	return x.sim.Apply(context.WithoutCancel(ctx), op, progress)
+}
+
+// TestInterruptedWhileIdle cancels what waits and loses nothing, and nothing
+// else.
+func TestInterruptedWhileIdle(t *testing.T) {
+	for name, c := range map[string]struct {
+		idle []bool
+		late bool // it becomes idle after the interrupt
+		want bool
+	}{
+		"idle": {idle: []bool{true}, want: true}, "idle when interrupted": {idle: []bool{true}, late: true, want: true},
+		"busy": {idle: []bool{false}}, "busy again": {idle: []bool{true, false}},
+	} {
+		s := newSim(config{name: "thing.a"}, config{name: "thing.b", on: []string{"thing.a"}})
+		ctx, cancel := context.WithCancel(context.Background())
+		x := &waiting{sim: s, idle: c.idle, said: make(chan struct{}), end: make(chan struct{}), before: func() {}}
+		if c.late {
+			x.before = cancel
+		}
+		p, _ := s.plan()
+		o := s.options(p)
+		o.Executor = x
+		go func() {
+			<-x.said
+			cancel()
+			if !c.want {
+				close(x.end)
+			}
+		}()
+		r := Run(ctx, o)
+		if x.cancelled && !c.want {
+			t.Errorf("%s: it was cancelled", name)
+		}
+		if !r.Interrupted || plan.HasErrors(r.Problems) {
+			t.Errorf("%s: interrupted %v, %v", name, r.Interrupted, r.Problems)
+		}
+		equal(t, "recorded", s.record(), []string{"thing.a"})
+	}
+	s := newSim(config{name: "thing.a"})
+	ctx, cancel := context.WithCancel(context.Background())
+	p, _ := s.plan()
+	o := s.options(p)
+	o.Executor = &waiting{sim: s, idle: []bool{true}, said: make(chan struct{}), before: cancel}
+	if r := Run(ctx, o); !r.Interrupted {
+		t.Error("a wait that was left at the end is no interruption")
+	}
+}
+
 func TestKilled(t *testing.T) {
 	s := newSim(config{name: "thing.a"}, config{name: "thing.b", on: []string{"thing.a"}})
 	s.hold["create thing.a"] = make(chan struct{})

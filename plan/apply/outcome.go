@@ -77,7 +77,7 @@ func (w *walk) finish(ctx context.Context) Result {
 			w.leave(r, addr.Instance{})
 		}
 	}
-	w.result.Interrupted = left && ctx.Err() != nil
+	w.result.Interrupted = (left || w.left) && ctx.Err() != nil
 	slices.SortStableFunc(w.result.Problems, func(a, b plan.Problem) int {
 		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Summary, b.Summary))
 	})

@@ -27,6 +27,7 @@ type report struct {
 	problems []plan.Problem
 	fatal    bool // nothing new must be started
 	undone   bool // it did not begin, because nothing new must be started
+	left     bool // its wait was not for as long as it would have been
 }
 
 func (t *task) perform(o *Options, g *gate) report {
@@ -125,7 +126,14 @@ func (t *task) operation(o *Options, now *plan.Change) Operation {
 func (t *task) apply(o *Options, op Operation, rep *report, g *gate) {
 	o.Events.Started(op)
 	begin := time.Now()
-	object, problems := o.Executor.Apply(o.Hard, op, func(p Progress) { o.Events.Progress(op, p) })
+	ctx, idle, done := o.leavable()
+	object, problems := o.Executor.Apply(ctx, op, func(p Progress) {
+		if p.Phase != "" {
+			idle(p.Idle)
+		}
+		o.Events.Progress(op, p)
+	})
+	rep.left = done()
 	g.leave()
 	tainted := op.Step == Create && plan.HasErrors(problems) || op.Step == Delete && op.Change.Tainted
 	object, known := leftBehind(&op, object, plan.HasErrors(problems))

@@ -25,6 +25,7 @@ type walk struct {
 	reports chan report
 	gate    *gate
 	stopped bool // nothing new is started
+	left    bool // a wait was left
 
 	values map[addr.Instance]cty.Value
 	result Result
@@ -234,6 +235,7 @@ func (w *walk) start(n int, t task) {
 // take takes in what came of a task.
 func (w *walk) take(rep report) {
 	r := &w.runs[w.order.Nodes[rep.node].Change]
+	w.left = w.left || rep.left
 	if rep.fatal {
 		w.stop()
 	}

@@ -491,13 +491,17 @@ func (x *Operation) GetTimeoutMs() int64 {
 }
 
 type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Phase         string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"` // a few words: "waiting for ssh"
-	Done          int64                  `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
-	Expected      int64                  `protobuf:"varint,3,opt,name=expected,proto3" json:"expected,omitempty"` // 0: not known
-	Unit          string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`          // "bytes", or a plural noun
-	Log           string                 `protobuf:"bytes,5,opt,name=log,proto3" json:"log,omitempty"`            // a line worth keeping
-	Note          string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`          // a line that everybody should see
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Phase    string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"` // a few words: "waiting for ssh"
+	Done     int64                  `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	Expected int64                  `protobuf:"varint,3,opt,name=expected,proto3" json:"expected,omitempty"` // 0: not known
+	Unit     string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`          // "bytes", or a plural noun
+	Log      string                 `protobuf:"bytes,5,opt,name=log,proto3" json:"log,omitempty"`            // a line worth keeping
+	Note     string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`          // a line that everybody should see
+	// With a phase: it is a wait that loses nothing by being left, because what
+	// is waited for is on record. When the user interrupts, such an operation is
+	// sent a cancel at once, where others are waited for.
+	Idle          bool `protobuf:"varint,7,opt,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,6 +576,13 @@ func (x *Progress) GetNote() string {
 		return x.Note
 	}
 	return ""
+}
+
+func (x *Progress) GetIdle() bool {
+	if x != nil {
+		return x.Idle
+	}
+	return false
 }
 
 type SchemaRequest struct {
@@ -5156,6 +5167,86 @@ func (*StopResponse) Descriptor() ([]byte, []int) {
 	return file_provider_proto_rawDescGZIP(), []int{71}
 }
 
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_provider_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{72}
+}
+
+type WatchEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"` // a few words, without a full stop
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEvent) Reset() {
+	*x = WatchEvent{}
+	mi := &file_provider_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEvent) ProtoMessage() {}
+
+func (x *WatchEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEvent.ProtoReflect.Descriptor instead.
+func (*WatchEvent) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *WatchEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 var File_provider_proto protoreflect.FileDescriptor
 
 const file_provider_proto_rawDesc = "" +
@@ -5183,14 +5274,15 @@ const file_provider_proto_rawDesc = "" +
 	"\x04uuid\x18\x03 \x01(\tR\x04uuid\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\tR\aattempt\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"\x8a\x01\n" +
+	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"\x9e\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x03R\x04done\x12\x1a\n" +
 	"\bexpected\x18\x03 \x01(\x03R\bexpected\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x10\n" +
 	"\x03log\x18\x05 \x01(\tR\x03log\x12\x12\n" +
-	"\x04note\x18\x06 \x01(\tR\x04note\"\x0f\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\x12\x12\n" +
+	"\x04idle\x18\a \x01(\bR\x04idle\"\x0f\n" +
 	"\rSchemaRequest\"\x95\x05\n" +
 	"\x0eSchemaResponse\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
@@ -5531,7 +5623,11 @@ const file_provider_proto_rawDesc = "" +
 	"\x06answer\x18\x01 \x01(\tR\x06answer\x12=\n" +
 	"\vdiagnostics\x18\x02 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse2\xa9\v\n" +
+	"\fStopResponse\"\x0e\n" +
+	"\fWatchRequest\" \n" +
+	"\n" +
+	"WatchEvent\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\xf0\v\n" +
 	"\bProvider\x12I\n" +
 	"\x06Schema\x12\x1e.nxc.provider.v1.SchemaRequest\x1a\x1f.nxc.provider.v1.SchemaResponse\x12R\n" +
 	"\tConfigure\x12!.nxc.provider.v1.ConfigureRequest\x1a\".nxc.provider.v1.ConfigureResponse\x12S\n" +
@@ -5552,7 +5648,8 @@ const file_provider_proto_rawDesc = "" +
 	"\aConsole\x12\x1d.nxc.provider.v1.ConsoleInput\x1a\x1e.nxc.provider.v1.ConsoleOutput(\x010\x01\x12C\n" +
 	"\x04Link\x12\x1c.nxc.provider.v1.LinkRequest\x1a\x1d.nxc.provider.v1.LinkResponse\x12L\n" +
 	"\aMonitor\x12\x1f.nxc.provider.v1.MonitorRequest\x1a .nxc.provider.v1.MonitorResponse\x12C\n" +
-	"\x04Stop\x12\x1c.nxc.provider.v1.StopRequest\x1a\x1d.nxc.provider.v1.StopResponseB2Z0github.com/nixos-compose/nxc/plugins/proto;protob\x06proto3"
+	"\x04Stop\x12\x1c.nxc.provider.v1.StopRequest\x1a\x1d.nxc.provider.v1.StopResponse\x12E\n" +
+	"\x05Watch\x12\x1d.nxc.provider.v1.WatchRequest\x1a\x1b.nxc.provider.v1.WatchEvent0\x01B2Z0github.com/nixos-compose/nxc/plugins/proto;protob\x06proto3"
 
 var (
 	file_provider_proto_rawDescOnce sync.Once
@@ -5567,7 +5664,7 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_provider_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),   // 0: nxc.provider.v1.Diagnostic.Severity
 	(NestedBlock_Nesting)(0),   // 1: nxc.provider.v1.NestedBlock.Nesting
@@ -5645,19 +5742,21 @@ var file_provider_proto_goTypes = []any{
 	(*MonitorResponse)(nil),    // 73: nxc.provider.v1.MonitorResponse
 	(*StopRequest)(nil),        // 74: nxc.provider.v1.StopRequest
 	(*StopResponse)(nil),       // 75: nxc.provider.v1.StopResponse
-	nil,                        // 76: nxc.provider.v1.SchemaResponse.ResourcesEntry
-	nil,                        // 77: nxc.provider.v1.SchemaResponse.DataEntry
-	nil,                        // 78: nxc.provider.v1.SchemaResponse.FlavoursEntry
-	nil,                        // 79: nxc.provider.v1.Flavour.SourcesEntry
-	nil,                        // 80: nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	(*WatchRequest)(nil),       // 76: nxc.provider.v1.WatchRequest
+	(*WatchEvent)(nil),         // 77: nxc.provider.v1.WatchEvent
+	nil,                        // 78: nxc.provider.v1.SchemaResponse.ResourcesEntry
+	nil,                        // 79: nxc.provider.v1.SchemaResponse.DataEntry
+	nil,                        // 80: nxc.provider.v1.SchemaResponse.FlavoursEntry
+	nil,                        // 81: nxc.provider.v1.Flavour.SourcesEntry
+	nil,                        // 82: nxc.provider.v1.ExpandHeader.ArtifactsEntry
 }
 var file_provider_proto_depIdxs = []int32{
 	0,   // 0: nxc.provider.v1.Diagnostic.severity:type_name -> nxc.provider.v1.Diagnostic.Severity
 	5,   // 1: nxc.provider.v1.Diagnostic.path:type_name -> nxc.provider.v1.PathStep
 	10,  // 2: nxc.provider.v1.SchemaResponse.config:type_name -> nxc.provider.v1.Block
-	76,  // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
-	77,  // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
-	78,  // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
+	78,  // 3: nxc.provider.v1.SchemaResponse.resources:type_name -> nxc.provider.v1.SchemaResponse.ResourcesEntry
+	79,  // 4: nxc.provider.v1.SchemaResponse.data:type_name -> nxc.provider.v1.SchemaResponse.DataEntry
+	80,  // 5: nxc.provider.v1.SchemaResponse.flavours:type_name -> nxc.provider.v1.SchemaResponse.FlavoursEntry
 	4,   // 6: nxc.provider.v1.SchemaResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	11,  // 7: nxc.provider.v1.Block.attributes:type_name -> nxc.provider.v1.Attribute
 	12,  // 8: nxc.provider.v1.Block.blocks:type_name -> nxc.provider.v1.NestedBlock
@@ -5666,7 +5765,7 @@ var file_provider_proto_depIdxs = []int32{
 	10,  // 11: nxc.provider.v1.ResourceType.block:type_name -> nxc.provider.v1.Block
 	10,  // 12: nxc.provider.v1.DataType.block:type_name -> nxc.provider.v1.Block
 	10,  // 13: nxc.provider.v1.Flavour.block:type_name -> nxc.provider.v1.Block
-	79,  // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
+	81,  // 14: nxc.provider.v1.Flavour.sources:type_name -> nxc.provider.v1.Flavour.SourcesEntry
 	18,  // 15: nxc.provider.v1.ConfigureResponse.location:type_name -> nxc.provider.v1.Location
 	4,   // 16: nxc.provider.v1.ConfigureResponse.diagnostics:type_name -> nxc.provider.v1.Diagnostic
 	2,   // 17: nxc.provider.v1.ValidateRequest.kind:type_name -> nxc.provider.v1.ValidateRequest.Kind
@@ -5674,7 +5773,7 @@ var file_provider_proto_depIdxs = []int32{
 	22,  // 19: nxc.provider.v1.ExpandRequest.header:type_name -> nxc.provider.v1.ExpandHeader
 	25,  // 20: nxc.provider.v1.ExpandRequest.prior:type_name -> nxc.provider.v1.PriorObject
 	23,  // 21: nxc.provider.v1.ExpandHeader.roles:type_name -> nxc.provider.v1.Role
-	80,  // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
+	82,  // 22: nxc.provider.v1.ExpandHeader.artifacts:type_name -> nxc.provider.v1.ExpandHeader.ArtifactsEntry
 	24,  // 23: nxc.provider.v1.PriorObject.resource:type_name -> nxc.provider.v1.ResourceKey
 	27,  // 24: nxc.provider.v1.ExpandResponse.resource:type_name -> nxc.provider.v1.ExpandedResource
 	29,  // 25: nxc.provider.v1.ExpandResponse.node:type_name -> nxc.provider.v1.ExpandedNode
@@ -5754,27 +5853,29 @@ var file_provider_proto_depIdxs = []int32{
 	70,  // 99: nxc.provider.v1.Provider.Link:input_type -> nxc.provider.v1.LinkRequest
 	72,  // 100: nxc.provider.v1.Provider.Monitor:input_type -> nxc.provider.v1.MonitorRequest
 	74,  // 101: nxc.provider.v1.Provider.Stop:input_type -> nxc.provider.v1.StopRequest
-	9,   // 102: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
-	17,  // 103: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
-	20,  // 104: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
-	26,  // 105: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
-	32,  // 106: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
-	34,  // 107: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
-	37,  // 108: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
-	39,  // 109: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
-	41,  // 110: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
-	44,  // 111: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
-	47,  // 112: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
-	53,  // 113: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
-	57,  // 114: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
-	61,  // 115: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
-	64,  // 116: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
-	68,  // 117: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
-	71,  // 118: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
-	73,  // 119: nxc.provider.v1.Provider.Monitor:output_type -> nxc.provider.v1.MonitorResponse
-	75,  // 120: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
-	102, // [102:121] is the sub-list for method output_type
-	83,  // [83:102] is the sub-list for method input_type
+	76,  // 102: nxc.provider.v1.Provider.Watch:input_type -> nxc.provider.v1.WatchRequest
+	9,   // 103: nxc.provider.v1.Provider.Schema:output_type -> nxc.provider.v1.SchemaResponse
+	17,  // 104: nxc.provider.v1.Provider.Configure:output_type -> nxc.provider.v1.ConfigureResponse
+	20,  // 105: nxc.provider.v1.Provider.Validate:output_type -> nxc.provider.v1.ValidateResponse
+	26,  // 106: nxc.provider.v1.Provider.Expand:output_type -> nxc.provider.v1.ExpandResponse
+	32,  // 107: nxc.provider.v1.Provider.Read:output_type -> nxc.provider.v1.ReadResponse
+	34,  // 108: nxc.provider.v1.Provider.Plan:output_type -> nxc.provider.v1.PlanResponse
+	37,  // 109: nxc.provider.v1.Provider.ReadData:output_type -> nxc.provider.v1.ReadDataResponse
+	39,  // 110: nxc.provider.v1.Provider.Import:output_type -> nxc.provider.v1.ImportResponse
+	41,  // 111: nxc.provider.v1.Provider.Upgrade:output_type -> nxc.provider.v1.UpgradeResponse
+	44,  // 112: nxc.provider.v1.Provider.Apply:output_type -> nxc.provider.v1.ApplyEvent
+	47,  // 113: nxc.provider.v1.Provider.Find:output_type -> nxc.provider.v1.FindResponse
+	53,  // 114: nxc.provider.v1.Provider.SetContext:output_type -> nxc.provider.v1.SetContextResponse
+	57,  // 115: nxc.provider.v1.Provider.Exec:output_type -> nxc.provider.v1.ExecOutput
+	61,  // 116: nxc.provider.v1.Provider.Copy:output_type -> nxc.provider.v1.CopyOutput
+	64,  // 117: nxc.provider.v1.Provider.Power:output_type -> nxc.provider.v1.PowerEvent
+	68,  // 118: nxc.provider.v1.Provider.Console:output_type -> nxc.provider.v1.ConsoleOutput
+	71,  // 119: nxc.provider.v1.Provider.Link:output_type -> nxc.provider.v1.LinkResponse
+	73,  // 120: nxc.provider.v1.Provider.Monitor:output_type -> nxc.provider.v1.MonitorResponse
+	75,  // 121: nxc.provider.v1.Provider.Stop:output_type -> nxc.provider.v1.StopResponse
+	77,  // 122: nxc.provider.v1.Provider.Watch:output_type -> nxc.provider.v1.WatchEvent
+	103, // [103:123] is the sub-list for method output_type
+	83,  // [83:103] is the sub-list for method input_type
 	83,  // [83:83] is the sub-list for extension type_name
 	83,  // [83:83] is the sub-list for extension extendee
 	0,   // [0:83] is the sub-list for field type_name
@@ -5851,7 +5952,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   77,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

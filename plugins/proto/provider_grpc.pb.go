@@ -74,6 +74,7 @@ const (
 	Provider_Link_FullMethodName       = "/nxc.provider.v1.Provider/Link"
 	Provider_Monitor_FullMethodName    = "/nxc.provider.v1.Provider/Monitor"
 	Provider_Stop_FullMethodName       = "/nxc.provider.v1.Provider/Stop"
+	Provider_Watch_FullMethodName      = "/nxc.provider.v1.Provider/Watch"
 )
 
 // ProviderClient is the client API for Provider service.
@@ -139,6 +140,11 @@ type ProviderClient interface {
 	// Stop asks for a graceful end: calls under way finish what cannot be left
 	// half-way and return. The connection stays open for their results.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
+	// Watch tells what the plugin waits for while it answers other calls than
+	// Apply, which tells that itself: "lyon answers 502, asking again". It may be
+	// called before Configure, lasts until it is cancelled or Stop comes, and may
+	// be left out.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEvent], error)
 }
 
 type providerClient struct {
@@ -384,6 +390,25 @@ func (c *providerClient) Stop(ctx context.Context, in *StopRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *providerClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Provider_ServiceDesc.Streams[11], Provider_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchEvent]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Provider_WatchClient = grpc.ServerStreamingClient[WatchEvent]
+
 // ProviderServer is the server API for Provider service.
 // All implementations must embed UnimplementedProviderServer
 // for forward compatibility.
@@ -447,6 +472,11 @@ type ProviderServer interface {
 	// Stop asks for a graceful end: calls under way finish what cannot be left
 	// half-way and return. The connection stays open for their results.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
+	// Watch tells what the plugin waits for while it answers other calls than
+	// Apply, which tells that itself: "lyon answers 502, asking again". It may be
+	// called before Configure, lasts until it is cancelled or Stop comes, and may
+	// be left out.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchEvent]) error
 	mustEmbedUnimplementedProviderServer()
 }
 
@@ -513,6 +543,9 @@ func (UnimplementedProviderServer) Monitor(context.Context, *MonitorRequest) (*M
 }
 func (UnimplementedProviderServer) Stop(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
+}
+func (UnimplementedProviderServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchEvent]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedProviderServer) mustEmbedUnimplementedProviderServer() {}
 func (UnimplementedProviderServer) testEmbeddedByValue()                  {}
@@ -764,6 +797,17 @@ func _Provider_Stop_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Provider_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ProviderServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Provider_WatchServer = grpc.ServerStreamingServer[WatchEvent]
+
 // Provider_ServiceDesc is the grpc.ServiceDesc for Provider service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -868,6 +912,11 @@ var Provider_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Provider_Console_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _Provider_Watch_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "provider.proto",

@@ -56,6 +56,8 @@ type instance struct {
 
 	stopping context.Context
 	stop     context.CancelFunc
+
+	listeners listeners
 }
 
 func (i *instance) declare(p Provider) (err error) {
@@ -108,9 +110,10 @@ func (i *instance) checkName(name string, taken bool) error {
 	}
 }
 
-// begin returns a context that also ends with Stop.
+// begin returns a context that also ends with Stop, and in which a verb can
+// Tell.
 func (i *instance) begin(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, tellKey{}, i.listeners.tell))
 	detach := context.AfterFunc(i.stopping, cancel)
 	return ctx, func() { detach(); cancel() }
 }

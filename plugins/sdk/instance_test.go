@@ -51,7 +51,8 @@ func (boxes) Create(ctx context.Context, op Operation, want *box) error {
 	return nil
 }
 
-func (boxes) Read(_ context.Context, _ Operation, have *box) (bool, error) {
+func (boxes) Read(ctx context.Context, _ Operation, have *box) (bool, error) {
+	Tell(ctx, "looking for the box")
 	if have.Mode == "gone" {
 		return false, Gone("the mice ate it")
 	}

@@ -41,6 +41,12 @@ type Operation struct {
 // Phase reports what the operation does now, in a few words.
 func (o Operation) Phase(text string) { o.Report(plugins.Progress{Phase: text}) }
 
+// Wait reports what the operation waits for, where nothing is lost by leaving
+// it: what is waited for is there, and found again. When the user interrupts,
+// its context ends at once. A verb that returns then without an error, or with
+// a warning, has succeeded as far as the record goes.
+func (o Operation) Wait(text string) { o.Report(plugins.Progress{Phase: text, Idle: true}) }
+
 // Log keeps a line that belongs to the operation.
 func (o Operation) Log(line string) { o.Report(plugins.Progress{Log: line}) }
 

@@ -22,11 +22,11 @@ func operationFrom(o *proto.Operation) plugins.Operation {
 }
 
 func progressTo(p plugins.Progress) *proto.Progress {
-	return &proto.Progress{Phase: text(p.Phase), Done: p.Done, Expected: p.Expected, Unit: text(p.Unit), Log: text(p.Log), Note: text(p.Note)}
+	return &proto.Progress{Phase: text(p.Phase), Done: p.Done, Expected: p.Expected, Unit: text(p.Unit), Log: text(p.Log), Note: text(p.Note), Idle: p.Idle}
 }
 
 func progressFrom(p *proto.Progress) plugins.Progress {
-	return plugins.Progress{Phase: p.GetPhase(), Done: p.GetDone(), Expected: p.GetExpected(), Unit: p.GetUnit(), Log: p.GetLog(), Note: p.GetNote()}
+	return plugins.Progress{Phase: p.GetPhase(), Done: p.GetDone(), Expected: p.GetExpected(), Unit: p.GetUnit(), Log: p.GetLog(), Note: p.GetNote(), Idle: p.GetIdle()}
 }
 
 func contextTo(c *plugins.Context) *proto.Context {

@@ -66,7 +66,7 @@ func (t *testbed) configure(ctx context.Context, c Config, folders plugins.Folde
 	}
 	c.User = found.User
 	t.config = c
-	if t.client, err = api.New(api.Options{Base: c.API, User: found.User, Password: found.Password, Pace: t.pace}); err != nil {
+	if t.client, err = api.New(api.Options{Base: c.API, User: found.User, Password: found.Password, Pace: t.pace, Tell: sdk.Tell}); err != nil {
 		return plugins.Location{}, sdk.AttributeError("api", "The address of the interface is not one", err.Error())
 	}
 	if _, err := t.client.Impatient().Sites(ctx); err != nil {

@@ -196,7 +196,7 @@ func (j jobs) usable(seen *api.Job, want *Job) error {
 // Whoever interrupts it finds the job again: it waits on, and so does the next
 // apply.
 func (j jobs) await(ctx context.Context, op sdk.Operation, want *Job) error {
-	client := j.client.Waiting(op.Phase)
+	client := j.client.Waiting(op.Wait)
 	submitted := time.Now()
 	err := client.Poll(ctx, func() (bool, error) {
 		seen, err := client.Job(ctx, want.Site, want.UID)
@@ -214,7 +214,7 @@ func (j jobs) await(ctx context.Context, op sdk.Operation, want *Job) error {
 		if seen.Running() && len(seen.AssignedNodes) > 0 {
 			return true, nil
 		}
-		op.Phase(waitingFor(seen, client.Now()))
+		op.Wait(waitingFor(seen, client.Now()))
 		return false, nil
 	})
 	switch {

@@ -56,6 +56,25 @@ func say(status int, body string) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
+// TestTells says what is waited for, to who waits or else to everybody.
+func TestTells(t *testing.T) {
+	proxy := say(http.StatusBadGateway, "<html>")
+	a := &answers{list: []func(http.ResponseWriter, *http.Request){proxy, proxy, say(http.StatusOK, `{"uid": 42}`)}}
+	c := newClient(t, a)
+	var heard, waiting []string
+	c.told = func(_ context.Context, text string) { heard = append(heard, text) }
+	if _, err := c.Waiting(func(text string) { waiting = append(waiting, text) }).Job(t.Context(), "lyon", 42); err != nil {
+		t.Fatal(err)
+	}
+	if len(heard) != 0 || len(waiting) != 2 || !strings.HasPrefix(waiting[0], "Grid'5000 answers 502, asking again in") {
+		t.Errorf("got %q and %q", heard, waiting)
+	}
+	a.list = []func(http.ResponseWriter, *http.Request){proxy, say(http.StatusOK, `{"uid": 42}`)}
+	if _, err := c.Job(t.Context(), "lyon", 42); err != nil || len(heard) != 1 {
+		t.Errorf("got %q, %v", heard, err)
+	}
+}
+
 // cut ends the connection without an answer.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := w.(http.Hijacker).Hijack()

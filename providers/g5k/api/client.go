@@ -24,7 +24,8 @@ type Client struct {
 	password string
 	http     *http.Client
 	pace     Pace
-	say      func(string)  // what it waits for; nil: nobody listens
+	say      func(string) // what it waits for; nil: tell is told
+	told     func(context.Context, string)
 	patience time.Duration // how long what passes is waited for
 	ahead    *atomic.Int64 // of our clock, the interface's, in nanoseconds
 }
@@ -35,6 +36,9 @@ type Options struct {
 	User     string
 	Password string // "": none is sent, as within Grid'5000
 	Pace     Pace
+	// Tell is told what is waited for where Waiting says nothing else; nil:
+	// nobody listens.
+	Tell func(ctx context.Context, text string)
 }
 
 // Pace is how often the interface is asked. What is zero has its default.
@@ -68,7 +72,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("%q is not the address of an interface: it begins with https://", o.Base)
 	}
 	return &Client{
-		base: base, user: o.User, password: o.Password, pace: o.Pace.withDefaults(),
+		base: base, user: o.User, password: o.Password, pace: o.Pace.withDefaults(), told: o.Tell,
 		http:     &http.Client{Timeout: time.Minute, CheckRedirect: sameHost},
 		patience: 30 * time.Second, ahead: new(atomic.Int64),
 	}, nil
@@ -124,9 +128,13 @@ func (c *Client) setClock(date string) {
 // Stale is how old an answer may be.
 func (c *Client) Stale() time.Duration { return c.pace.Stale }
 
-func (c *Client) tell(format string, args ...any) {
-	if c.say != nil {
-		c.say(fmt.Sprintf(format, args...))
+func (c *Client) tell(ctx context.Context, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	switch {
+	case c.say != nil:
+		c.say(text)
+	case c.told != nil:
+		c.told(ctx, text)
 	}
 }
 

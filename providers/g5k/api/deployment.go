@@ -137,7 +137,7 @@ func (c *Client) Deploy(ctx context.Context, site string, s DeploymentSubmission
 		if err != nil && !Uncertain(err) {
 			return nil, err
 		}
-		c.tell("looking whether the deployment was started: the answer was lost")
+		c.tell(ctx, "looking whether the deployment was started: the answer was lost")
 		var found *Deployment
 		_, lookErr := c.Settle(ctx, func() (bool, error) {
 			var err error

@@ -162,7 +162,7 @@ func (c *Client) Submit(ctx context.Context, site string, s Submission) (*Job, e
 		if err != nil && !Uncertain(err) {
 			return nil, err
 		}
-		c.tell("looking whether the job was submitted: the answer was lost")
+		c.tell(ctx, "looking whether the job was submitted: the answer was lost")
 		var found *Job
 		_, lookErr := c.Settle(ctx, func() (bool, error) {
 			var err error

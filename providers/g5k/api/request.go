@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -80,7 +81,11 @@ func (c *Client) persist(ctx context.Context, try func() error) error {
 		if time.Since(began)+wait > c.patience {
 			return err
 		}
-		c.tell("asking again in %s: %s", wait.Round(100*time.Millisecond), firstLine(f.Message))
+		answer := "does not answer"
+		if f.Status != 0 {
+			answer = fmt.Sprintf("answers %d", f.Status)
+		}
+		c.tell(ctx, "Grid'5000 %s, asking again in %s: %s", answer, wait.Round(100*time.Millisecond), firstLine(f.Message))
 		if sleep(ctx, wait) != nil {
 			return err
 		}
