@@ -37,7 +37,7 @@ func (b *testbed) close() {
 //	testbed start [nodes=KIND] [CLUSTER=NODES…]    starts it, and points nxc at it
 //	testbed jobs SITE N               waits until so many jobs run or wait
 //	testbed kill SITE                 kills the newest job
-//	testbed reserve SITE RESOURCES    makes a job of the user's, outside nxc: $JOB, its
+//	testbed reserve SITE RESOURCES TYPE    makes a job of the user's, outside nxc: $JOB, its
 //	                                  network $VLAN, and its nodes in the file machines
 //	testbed fail NODE N               lets the next N deployments of a node fail
 //	testbed lose NODE                 lets its next deployment end well, and the node be dead
@@ -63,7 +63,7 @@ func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		arguments int
 		do        func(args []string) error
 	}{
-		"reserve": {2, func(args []string) error { return b.reserve(ts, args[0], args[1]) }},
+		"reserve": {3, func(args []string) error { return b.reserve(ts, args[0], args[1], args[2]) }},
 		"fail":    {2, func(args []string) error { return b.fail(args[0], args[1]) }},
 		"lose":    {1, func(args []string) error { b.LoseDeployment(args[0] + grenoble); return nil }},
 		"node":    {2, func(args []string) error { return b.SetNode(args[0]+grenoble, oar.NodeState(args[1])) }},
@@ -200,10 +200,10 @@ func (b *testbed) other(site, resources string) error {
 // grenoble is the domain of the nodes that scripts name.
 const grenoble = ".grenoble.grid5000.fr"
 
-// reserve makes a job for deployments, and waits until it has its nodes. As OAR
+// reserve makes a job, and waits until it has its nodes. As OAR
 // does, it lists each node once for each of some cores.
-func (b *testbed) reserve(ts *testscript.TestScript, site, resources string) error {
-	made, err := b.SubmitJob(site, oar.Submission{User: "jdoe", Resources: resources, Types: []string{"deploy"}, Command: "sleep 1d"})
+func (b *testbed) reserve(ts *testscript.TestScript, site, resources, kind string) error {
+	made, err := b.SubmitJob(site, oar.Submission{User: "jdoe", Resources: resources, Types: []string{kind}, Command: "sleep 1d"})
 	if err != nil {
 		return err
 	}

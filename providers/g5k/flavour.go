@@ -171,6 +171,9 @@ func (t *testbed) expandImage(ctx context.Context, r sdk.ExpandRequest[ImageConf
 		return err
 	}
 	for _, part := range parts {
+		if err := t.mayDeploy(ctx, part, w); err != nil {
+			return err
+		}
 		part.addJob(w, out)
 		sdk.Add(out, "g5k_image", part.site, Image{
 			Site: part.site, File: r.Artifacts["tarball"],
@@ -194,6 +197,26 @@ func (t *testbed) expandImage(ctx context.Context, r sdk.ExpandRequest[ImageConf
 				Ref("hosts", "g5k_deployment", part.site, "hosts").Ref("deployment", "g5k_deployment", part.site, "uid")
 			part.isNode(n, out)
 		}
+	}
+	return nil
+}
+
+// mayDeploy refuses a job of somebody's own that was made for something else,
+// before anything is uploaded.
+func (t *testbed) mayDeploy(ctx context.Context, p part, w Where) error {
+	if p.existing == 0 || len(p.prior) > 0 {
+		return nil
+	}
+	job, err := t.client.Job(ctx, p.site, p.existing)
+	if err != nil {
+		return noSuchJob(err, &Job{Site: p.site, Existing: p.existing})
+	}
+	attribute := "job_id"
+	if w.Machines != "" {
+		attribute = "machines"
+	}
+	if !slices.Contains(job.Types, "deploy") {
+		return sdk.AttributeError(attribute, fmt.Sprintf("Job %d may not deploy", p.existing), "Submit one with the type deploy (oarsub -t deploy), or take g5k-ramdisk, which needs none.")
 	}
 	return nil
 }

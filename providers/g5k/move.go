@@ -47,7 +47,7 @@ func (m *move) choose(want *Deployment) (hosts, spares []string) {
 	for _, h := range m.kept() {
 		taken[h] = true
 	}
-	bad := func(h string) bool { return slices.Contains(want.Avoid, h) }
+	bad := func(h string) bool { return slices.Contains(want.Avoid, h) || slices.Contains(want.Failed, h) }
 	hosts = make([]string, len(m.todo))
 	for n, h := range m.had {
 		if !taken[h] && !bad(h) && slices.Contains(want.Nodes, h) {

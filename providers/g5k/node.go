@@ -73,6 +73,9 @@ func (n nodes) folderOf(id string) string { return filepath.Join(n.folders.State
 // Create gives a node of the job its system and its context, and waits until
 // it answers. Where a node is dead, a spare one takes its place.
 func (n nodes) Create(ctx context.Context, op sdk.Operation, want *Node) error {
+	if _, err := want.candidates(); err != nil {
+		return n.unlessOver(ctx, want, err) // nothing was begun
+	}
 	want.ID = record.ID(op)
 	dir := n.folderOf(want.ID)
 	if err := record.Begin(op, dir, *want); err != nil {
@@ -135,6 +138,9 @@ func (v *Node) candidates() ([]string, error) {
 	own := v.Host
 	if own == "" && int(v.Index) < len(v.Hosts) {
 		own = v.Hosts[v.Index]
+	}
+	if own == "" && v.Method == deployed {
+		return nil, sdk.Error(v.Name+" has no node", "Kadeploy could deploy none for it, and no spare one is left. nxc apply tries again.")
 	}
 	if own == "" {
 		return nil, sdk.Error(v.Name+" has no host", fmt.Sprintf("The job has %d nodes, and this is number %d. Reserve more.", len(v.Hosts), v.Index+1))

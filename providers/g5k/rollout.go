@@ -310,11 +310,10 @@ func (r *rollout) finish(enough int) error {
 	if w.MinNodes > 0 && len(r.deployed) >= int(w.MinNodes) {
 		return sdk.Warn(summary, fmt.Sprintf("%s The %d others are enough (min_nodes).", detail, len(r.deployed)))
 	}
-	remedy := "Reserve one or two nodes more and keep them back (spares), or say how many are enough (min_nodes)."
-	if len(w.Carriers) > 0 {
-		remedy = "nxc apply tries once more. Reserve one or two nodes more and keep them back (spares)."
+	if len(w.Carriers) > 0 { // the others are of use, and only what lacks its node fails
+		return sdk.Warn(summary, detail+" The others go on. nxc apply tries once more; reserve one or two nodes more and keep them back (spares). Report nodes that fail again to the site.")
 	}
-	return sdk.Error(summary, detail+" "+remedy+" Report nodes that fail again to the site.")
+	return sdk.Error(summary, detail+" Reserve one or two nodes more and keep them back (spares), or say how many are enough (min_nodes). Report nodes that fail again to the site.")
 }
 
 // refused says why Kadeploy did not begin.
