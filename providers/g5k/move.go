@@ -10,7 +10,7 @@ import (
 type move struct {
 	hosts []string // by node block: what it keeps, "" where it is deployed again
 	todo  []int    // blocks to deploy
-	had   []string // by todo: the host that it had, if any
+	had   []string // by todo: the host that it had, if that is of use
 }
 
 // moveOf compares what nodes carry with what they are to carry.
@@ -26,11 +26,16 @@ func moveOf(have, want *Deployment) move {
 	m := move{hosts: make([]string, len(want.Carriers))}
 	for i, c := range want.Carriers {
 		again, named := want.Again[c.Name]
-		if host[c.Name] != "" && before[c.Name].System == c.System && (!named || have.Again[c.Name] == again) {
-			m.hosts[i] = host[c.Name]
+		named = named && have.Again[c.Name] != again
+		had := host[c.Name]
+		if had != "" && before[c.Name].System == c.System && !named {
+			m.hosts[i] = had
 			continue
 		}
-		m.todo, m.had = append(m.todo, i), append(m.had, host[c.Name])
+		if named && slices.Contains(want.Avoid, had) {
+			had = "" // it is lost there
+		}
+		m.todo, m.had = append(m.todo, i), append(m.had, had)
 	}
 	return m
 }
@@ -50,7 +55,7 @@ func (m *move) choose(want *Deployment) (hosts, spares []string) {
 	bad := func(h string) bool { return slices.Contains(want.Avoid, h) || slices.Contains(want.Failed, h) }
 	hosts = make([]string, len(m.todo))
 	for n, h := range m.had {
-		if !taken[h] && !bad(h) && slices.Contains(want.Nodes, h) {
+		if !taken[h] && slices.Contains(want.Nodes, h) {
 			hosts[n], taken[h] = h, true
 		}
 	}

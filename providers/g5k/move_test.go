@@ -22,15 +22,16 @@ func TestMove(t *testing.T) {
 		chosen string // for the others
 		spares string
 	}{
-		"nothing changed":         {want: Deployment{Carriers: have.Carriers}, hosts: "h1 h2 h3", spares: "h4"},
-		"one role's system":       {want: Deployment{Carriers: carriers("client1=c", "client2=c", "server=t")}, hosts: "h1 h2 -", chosen: "h3", spares: "h4"},
-		"all systems":             {want: Deployment{Carriers: carriers("client1=d", "client2=d", "server=t")}, hosts: "- - -", chosen: "h1 h2 h3", spares: "h4"},
-		"one more":                {want: Deployment{Carriers: carriers("client1=c", "client2=c", "client3=c", "server=s")}, hosts: "h1 h2 - h3", chosen: "h4"},
-		"one fewer":               {want: Deployment{Carriers: carriers("client1=c", "server=s")}, hosts: "h1 h3", spares: "h2 h4"},
-		"too many":                {want: Deployment{Carriers: carriers("a=c", "b=c", "client1=c", "client2=c", "server=s")}, hosts: "- - h1 h2 h3", chosen: "h4"},
-		"a dead one":              {want: Deployment{Carriers: have.Carriers, Again: map[string]string{"client2": "x"}, Avoid: []string{"h2"}}, hosts: "h1 - h3", chosen: "h4", spares: "h2"},
-		"one with another system": {want: Deployment{Carriers: have.Carriers, Again: map[string]string{"client2": "x"}}, hosts: "h1 - h3", chosen: "h2", spares: "h4"},
-		"dead, and no spare":      {want: Deployment{Nodes: []string{"h1", "h2", "h3"}, Carriers: have.Carriers, Again: map[string]string{"server": "x"}, Avoid: []string{"h3"}}, hosts: "h1 h2 -", chosen: "h3"},
+		"nothing changed":                  {want: Deployment{Carriers: have.Carriers}, hosts: "h1 h2 h3", spares: "h4"},
+		"one role's system":                {want: Deployment{Carriers: carriers("client1=c", "client2=c", "server=t")}, hosts: "h1 h2 -", chosen: "h3", spares: "h4"},
+		"all systems":                      {want: Deployment{Carriers: carriers("client1=d", "client2=d", "server=t")}, hosts: "- - -", chosen: "h1 h2 h3", spares: "h4"},
+		"one more":                         {want: Deployment{Carriers: carriers("client1=c", "client2=c", "client3=c", "server=s")}, hosts: "h1 h2 - h3", chosen: "h4"},
+		"one fewer":                        {want: Deployment{Carriers: carriers("client1=c", "server=s")}, hosts: "h1 h3", spares: "h2 h4"},
+		"too many":                         {want: Deployment{Carriers: carriers("a=c", "b=c", "client1=c", "client2=c", "server=s")}, hosts: "- - h1 h2 h3", chosen: "h4"},
+		"a dead one":                       {want: Deployment{Carriers: have.Carriers, Again: map[string]string{"client2": "x"}, Avoid: []string{"h2"}}, hosts: "h1 - h3", chosen: "h4", spares: "h2"},
+		"one on a host that was lost once": {want: Deployment{Carriers: carriers("client1=c", "client2=d", "server=s"), Avoid: []string{"h2"}}, hosts: "h1 - h3", chosen: "h2", spares: "h4"},
+		"one with another system":          {want: Deployment{Carriers: have.Carriers, Again: map[string]string{"client2": "x"}}, hosts: "h1 - h3", chosen: "h2", spares: "h4"},
+		"dead, and no spare":               {want: Deployment{Nodes: []string{"h1", "h2", "h3"}, Carriers: have.Carriers, Again: map[string]string{"server": "x"}, Avoid: []string{"h3"}}, hosts: "h1 h2 -", chosen: "h3"},
 	} {
 		if c.want.Nodes == nil {
 			c.want.Nodes = have.Nodes

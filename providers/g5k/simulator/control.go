@@ -21,7 +21,7 @@ import (
 //	POST   /sim/sites/SITE {"down", "stall", "refuse": {"status", "message"}}
 //	POST   /sim/sites/SITE/jobs SUBMISSION      submits a job of any user
 //	DELETE /sim/sites/SITE/jobs/ID              kills a job
-//	POST   /sim/nodes/NODE {"state", "maintenance", "silent", "fail"}
+//	POST   /sim/nodes/NODE {"state", "maintenance", "silent", "fail", "lose"}
 func (s *Simulator) controls(mux *http.ServeMux) {
 	handle := func(pattern string, do func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -132,8 +132,8 @@ func (s *Simulator) controlSubmit(r *http.Request) (any, error) {
 
 func (s *Simulator) controlNode(r *http.Request) (any, error) {
 	var body struct {
-		State                     *oar.NodeState
-		Maintenance, Silent, Fail *bool
+		State                           *oar.NodeState
+		Maintenance, Silent, Fail, Lose *bool
 	}
 	if err := decodeControl(r, &body); err != nil {
 		return nil, err
@@ -153,6 +153,9 @@ func (s *Simulator) controlNode(r *http.Request) (any, error) {
 	}
 	if body.Fail != nil && *body.Fail {
 		s.FailDeployment(node)
+	}
+	if body.Lose != nil && *body.Lose {
+		s.LoseDeployment(node)
 	}
 	return s.describe(), nil
 }
