@@ -225,8 +225,12 @@ ensure_for_tests() {
 	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
 		ip:iproute2 tc:iproute2 curl:curl \
 		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap \
-		tesseract:tesseract-ocr ptpython:ptpython ipython3:ipython3; do
+		tesseract:tesseract-ocr; do
 		have "${one%%:*}" || packages="$packages ${one#*:}"
+	done
+	# For the distribution's own Python: another one in PATH may hide it.
+	for one in ptpython:ptpython IPython:python3-ipython; do
+		/usr/bin/python3 -c "import ${one%%:*}" 2>/dev/null || packages="$packages ${one#*:}"
 	done
 	for one in netavark aardvark-dns; do # Podman's, kept out of PATH
 		[ -x "/usr/lib/podman/$one" ] || have "$one" || packages="$packages $one"

@@ -20,8 +20,16 @@ func TestShells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := python(t)
-			if exec.CommandContext(t.Context(), p.Program, "-c", "import "+tt.module).Run() != nil {
-				t.Skipf("python3 has no %s", tt.module)
+			// What the distribution's packages bring is its own python3's, which
+			// need not be the first in PATH.
+			has := func(program string) bool {
+				return exec.CommandContext(t.Context(), program, "-c", "import "+tt.module).Run() == nil
+			}
+			if !has(p.Program) {
+				p.Program = "/usr/bin/python3"
+			}
+			if !has(p.Program) {
+				t.Skipf("no python3 has %s", tt.module)
 			}
 			lines := filepath.Join(t.TempDir(), "lines.txt")
 			typed := "see Ctrl-D the session\nwait\n" +
