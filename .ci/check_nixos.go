@@ -30,7 +30,7 @@ import (
 )
 
 // needs is the first release of NixOS that has the options of an example.
-var needs = map[string]string{"database": "21.11"} // services.redis.servers
+var needs = map[string]string{"cluster": "21.11", "database": "21.11"} // services.redis.servers
 
 func main() {
 	log.SetFlags(0)
