@@ -9,4 +9,7 @@ composition "shared" {
   flavour "docker" {
     default = true
   }
+
+  # Machines mount it by NFS from the node that exports it.
+  flavour "vm-ramdisk" {}
 }
