@@ -40,6 +40,7 @@ func processes(file, word string) []int {
 
 // terminate kills what a holder started, until nothing of it is left.
 func terminate(id string) {
+	killed := map[int]bool{}
 	for range 100 {
 		left := marked(id)
 		if len(left) == 0 {
@@ -47,12 +48,12 @@ func terminate(id string) {
 		}
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
+			killed[pid] = true
 		}
+		// Those that became ours are awaited, and nobody else's.
 		var status syscall.WaitStatus
-		for { // those that became ours are awaited
-			if pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil); pid <= 0 || err != nil {
-				break
-			}
+		for pid := range killed {
+			_, _ = syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
