@@ -114,6 +114,7 @@ func (o opened) ownSession(ctx context.Context) (*deploy.RunningNode, bool) {
 func (o opened) attach(ctx context.Context, env *Env, n *deploy.RunningNode) int {
 	var p plugins.Process
 	restore := func() {}
+	o.view.Flush() // the screen is the session's
 	if env.Interactive {
 		var err error
 		if restore, err = terminal(&p); err != nil {
