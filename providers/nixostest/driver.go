@@ -156,7 +156,7 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 	}
 	os.Remove(what.Socket)
 	if len(want.Machines) > 0 {
-		script, err := d.writeSession(op, want, dir)
+		script, err := d.writeSession(op, want, dir, what.Scratch)
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func hold(folder string) error {
 	cmd := exec.Command(what.Command[0], what.Command[1:]...)
 	cmd.Dir = what.Folder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "TMPDIR="+what.Scratch, "XDG_RUNTIME_DIR="+what.Scratch, markVariable+"="+what.ID)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "TMPDIR="+what.Scratch, "XDG_RUNTIME_DIR="+what.Scratch, "out="+what.Folder, markVariable+"="+what.ID)
 	if what.Session != "" {
 		cmd.Env = append(cmd.Env, "NXC_TEST_SESSION="+what.Session)
 	}

@@ -24,6 +24,7 @@ type Machine struct {
 	Port    int64  `nxc:"port,computed" doc:"The port of 127.0.0.1 that leads to its ssh."`
 	Address string `nxc:"address,computed" doc:"Its address in the test's network."`
 	ID      string `nxc:"id,computed" doc:"Another one for each machine."`
+	Running bool   `nxc:"running,computed" doc:"Whether it runs. One that was stopped is started by the next apply."`
 }
 
 const (
@@ -36,9 +37,14 @@ type machines struct{ *host }
 
 var (
 	_ sdk.Handler[Machine]   = machines{}
+	_ sdk.Updater[Machine]   = machines{}
 	_ sdk.Planner[Machine]   = machines{}
 	_ sdk.Execer[Machine]    = machines{}
 	_ sdk.Copier[Machine]    = machines{}
+	_ sdk.Powerer[Machine]   = machines{}
+	_ sdk.Consoler[Machine]  = machines{}
+	_ sdk.Linker[Machine]    = machines{}
+	_ sdk.Monitorer[Machine] = machines{}
 	_ sdk.Contexter[Machine] = machines{}
 )
 
@@ -47,13 +53,15 @@ func (machines) Plan(_ context.Context, _ sdk.Operation, _ *Machine, p *sdk.Plan
 		p.Value.Address = p.Value.IP
 		p.SetKnown("address")
 	}
+	p.Value.Running = true
+	p.SetKnown("running")
 	return nil
 }
 
 // Create chooses a port, and keeps the context for the driver's start.
 func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) error {
 	object := *want
-	object.ID, object.Address = record.ID(op), want.IP
+	object.ID, object.Address, object.Running = record.ID(op), want.IP, true // with its driver
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("find a free port: %w", err)
@@ -76,7 +84,7 @@ func (m machines) Create(_ context.Context, op sdk.Operation, want *Machine) err
 	return nil
 }
 
-func (m machines) Read(_ context.Context, op sdk.Operation, have *Machine) (bool, error) {
+func (m machines) Read(ctx context.Context, op sdk.Operation, have *Machine) (bool, error) {
 	dir := m.folderOf(kindMachine, have.ID)
 	r, err := record.Read[Machine](dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +93,17 @@ func (m machines) Read(_ context.Context, op sdk.Operation, have *Machine) (bool
 	if err == nil && op.UUID != "" && r.UUID != op.UUID {
 		err = fmt.Errorf("%s belongs to another deployment (%s)", dir, r.UUID)
 	}
+	have.Running = true // a driver that has ended starts all its machines
+	if g, asked := m.ask(ctx, have, wish{Do: "runs"}); asked == nil {
+		have.Running = g.Runs
+	}
 	return err == nil, err
+}
+
+// Update starts a machine that was stopped.
+func (m machines) Update(ctx context.Context, op sdk.Operation, have Machine, want *Machine) error {
+	want.ID, want.Port, want.Address, want.Running = have.ID, have.Port, want.IP, true
+	return m.Power(ctx, op, want, plugins.PowerStart)
 }
 
 func (m machines) Delete(_ context.Context, _ sdk.Operation, have *Machine) error {

@@ -20,11 +20,14 @@ const (
 	sessionFile = "session.py"
 	planFile    = "session.json"
 	readyFile   = "ready"
+	handsFile   = "hands" // in a machine's folder: the socket of its session
 )
 
 // session is what session.py reads.
 type session struct {
 	Ready    string                    `json:"ready"`
+	Hands    string                    `json:"hands"`    // the socket at which it does what is asked
+	Terminal string                    `json:"terminal"` // what the driver says
 	Machines map[string]sessionMachine `json:"machines"`
 }
 
@@ -47,8 +50,11 @@ systemctl restart sshd.service
 
 // writeSession writes the script that makes machines reachable, and what it is
 // to bring to each.
-func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (string, error) {
-	s := session{Ready: filepath.Join(dir, readyFile), Machines: map[string]sessionMachine{}}
+func (d drivers) writeSession(op sdk.Operation, want *Driver, dir, scratch string) (string, error) {
+	s := session{
+		Ready: filepath.Join(dir, readyFile), Hands: filepath.Join(scratch, "h"), Terminal: filepath.Join(dir, terminalFile),
+		Machines: map[string]sessionMachine{},
+	}
 	os.Remove(s.Ready)
 	for _, member := range want.Machines {
 		folder := d.folderOf(kindMachine, member.ID)
@@ -58,6 +64,9 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir string) (strin
 		}
 		if r.UUID != op.UUID {
 			return "", fmt.Errorf("machine %s belongs to another deployment", member.Name)
+		}
+		if err := os.WriteFile(filepath.Join(folder, handsFile), []byte(s.Hands), 0o600); err != nil {
+			return "", err
 		}
 		files, err := readContext(folder)
 		if err != nil {

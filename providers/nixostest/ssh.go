@@ -34,7 +34,7 @@ func (m machines) connect(ctx context.Context, op sdk.Operation, have *Machine) 
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", addressOf(have))
 	if err != nil {
-		return nil, sdk.Error(have.Name+" cannot be reached", fmt.Sprintf("%v. Does the test's driver run? nxc apply starts it anew.", err))
+		return nil, sdk.Error(have.Name+" cannot be reached", fmt.Sprintf("%v. Does it run? nxc start starts a machine, and nxc apply a driver that has ended.", err))
 	}
 	c, err := sshnode.Handshake(ctx, conn, sshnode.AsRoot(key, host), sshnode.HandshakeTime)
 	if err != nil {
