@@ -18,6 +18,8 @@ func endOf(j *api.Job) string {
 	if j.StoppedAt > 0 {
 		at = " at " + time.Unix(j.StoppedAt, 0).In(paris()).Format("15:04 on 2 January")
 	}
+	// A walltime that is changed leaves an event of the same type.
+	changed := func(e api.Event) bool { return e.Type == "WALLTIME" && strings.Contains(e.Description, "changed") }
 	var trouble string
 	why := map[string]string{
 		"WALLTIME":         "its walltime ended" + at,
@@ -25,12 +27,12 @@ func endOf(j *api.Job) string {
 		"FRAG_JOB_REQUEST": "it was deleted" + at,
 	}
 	for _, known := range []string{"WALLTIME", "BESTEFFORT_KILL", "FRAG_JOB_REQUEST"} {
-		if slices.ContainsFunc(j.Events, func(e api.Event) bool { return e.Type == known }) {
+		if slices.ContainsFunc(j.Events, func(e api.Event) bool { return e.Type == known && !changed(e) }) {
 			return why[known]
 		}
 	}
 	for _, e := range j.Events {
-		if tellsOfTrouble(e.Type) && e.Description != "" {
+		if tellsOfTrouble(e.Type) && !changed(e) && e.Description != "" {
 			trouble = e.Description
 		}
 	}
@@ -101,7 +103,7 @@ func refusedJob(err error, want *Job) error {
 		return about("types", "OAR does not know a type of the job", "Look at types for what was mistyped.")
 	case has("queue"):
 		return about("queue", "OAR refuses the queue", "Leave it out, or take one in which you may submit.")
-	case has("propert", "sql", "syntax"):
+	case has("propert", "sql", "syntax", "bad resource request", "cannot recognize"):
 		return about(want.condition(), "OAR does not understand what the nodes must be like", "It is a WHERE clause of SQL, such as memnode >= 131072.")
 	}
 	return sdk.Error("OAR refuses the job", said(err))

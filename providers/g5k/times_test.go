@@ -92,6 +92,8 @@ func TestEnds(t *testing.T) {
 		job  api.Job
 		want string
 	}{
+		"longer, deleted": {api.Job{State: "error", StoppedAt: at, Events: []api.Event{
+			{Type: "WALLTIME", Description: " walltime changed: 0:30:0 (granted: +0:20:0/pending: 0:0:0)"}, {Type: "FRAG_JOB_REQUEST"}}}, "it was deleted at 18:30 on 1 December"},
 		"walltime":  {api.Job{State: "error", StoppedAt: at, Events: []api.Event{{Type: "SEND_KILL_JOB", Description: "kill"}, {Type: "WALLTIME", Description: "[sarko] …"}}}, "its walltime ended at 18:30 on 1 December"},
 		"deleted":   {api.Job{State: "error", Events: []api.Event{{Type: "FRAG_JOB_REQUEST", Description: "…"}, {Type: "SWITCH_INTO_ERROR_STATE", Description: "…"}}}, "it was deleted"},
 		"failed":    {api.Job{State: "error", Events: []api.Event{{Type: "SERVER_PROLOGUE_TIMEOUT", Description: "prologue timed out"}}}, "it ended: prologue timed out"},

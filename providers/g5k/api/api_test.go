@@ -94,10 +94,12 @@ func half(w http.ResponseWriter, _ *http.Request) {
 }
 
 const (
-	html502    = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body></body></html>"
-	running42  = `{"uid":42,"state":"running","user":"jdoe","assigned_nodes":["dahu-1.grenoble.grid5000.fr"]}`
-	refused400 = `Request to http://localhost/oarapi-priv/jobs.json failed with status 400: {"title":"Bad Request","message":"oarsub command exited with status 5: [ADMISSION RULE] Modify resource description with type constraints\nThere are not enough resources for your request\nOAR_JOB_ID=-5\nOarsub failed: please verify your request syntax or ask for support to your admin.\n","code":400}`
-	refused500 = `Request to http://localhost/oarapi-priv/jobs.json failed with status 500: {"title":"Internal error","message":"[ADMISSION RULE] Error: unknown job type: deploi","code":500}`
+	html502     = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body></body></html>"
+	running42   = `{"uid":42,"state":"running","user":"jdoe","assigned_nodes":["dahu-1.grenoble.grid5000.fr"]}`
+	refused400  = `Request to http://localhost/oarapi-priv/jobs.json failed with status 400: {"title":"Bad Request","message":"oarsub command exited with status 5: [ADMISSION RULE] Modify resource description with type constraints\nThere are not enough resources for your request\nOAR_JOB_ID=-5\nOarsub failed: please verify your request syntax or ask for support to your admin.\n","code":400}`
+	refusedSQL  = `Request to http://localhost/oarapi/jobs.json failed with status 400: {"code" : 400,"message" : "Oarsub command exited with status 8: [ADMISSION RULE] Set default walltime to 7200.\n[ADMISSION RULE] Modify resource description with type constraints\nDBD::Pg::st execute failed: ERROR:  column \"colour\" does not exist\nLINE 4: ...              ('1' AND ( (type = 'default') AND ((colour=1) ...\n                                                             ^ at /usr/share/perl5/OAR/IO.pm line 1203.\nBad resource request (ERROR:  column \"colour\" does not exist\nLINE 4: ...              ('1' AND ( (type = 'default') AND ((colour=1) ...\n                                                             )\nOAR_JOB_ID=-5\n[ERROR] Oarsub failed, please verify your request syntax.\n\nCmd:\noarsub  --resource=\\\"nodes=1\\\" --property=\\\"colour=1\\\" ./oarapi.subscript.d4r2P","title" : "Bad query"}`
+	refusedLate = `Request to http://localhost/oarapi/jobs.json failed with status 400: {"code" : 400,"message" : "Oarsub command exited with status 10: [ADMISSION RULE] Modify resource description with type constraints\nOAR_JOB_ID=4\nReservation mode: waiting validation...\nReservation not valid --> KO (Reservation too old)\n\nCmd:\noarsub  --reservation=\\\"2025-01-01 10:00:00\\\" --resource=\\\"nodes=1,walltime=0:1\\\" ./oarapi.subscript.73Km3"}`
+	refused500  = `Request to http://localhost/oarapi-priv/jobs.json failed with status 500: {"title":"Internal error","message":"[ADMISSION RULE] Error: unknown job type: deploi","code":500}`
 )
 
 func TestWhatPassesIsAskedAgain(t *testing.T) {
@@ -130,7 +132,9 @@ func TestARefusalIsFinal(t *testing.T) {
 		body   string
 		want   string
 	}{
-		"too few":                    {400, refused400, "There are not enough resources for your request\nOarsub failed: please verify your request syntax or ask for support to your admin."},
+		"too few":                    {400, refused400, "There are not enough resources for your request"},
+		"no such property":           {400, refusedSQL, `Bad resource request: column "colour" does not exist`},
+		"too late":                   {400, refusedLate, "Reservation not valid --> KO (Reservation too old)"},
 		"a 500 of an admission rule": {500, refused500, "[ADMISSION RULE] Error: unknown job type: deploi"},
 		"of another":                 {403, `{"title":"Forbidden","message":"Job 3456 does not belong to you","code":403}`, "Job 3456 does not belong to you"},
 		"no such thing":              {404, "Not found", "Not found"},

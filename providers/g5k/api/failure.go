@@ -112,7 +112,16 @@ var (
 	wrapped = regexp.MustCompile(`(?s)^Request to \S+ failed with status \d+:\s*(.*)$`)
 	exited  = regexp.MustCompile(`(?i)^(oar\w+) command exited with status \d+:\s*`)
 	spaces  = regexp.MustCompile(`[ \t]+`)
+	// Its second parenthesis is often on a line of the database's.
+	badResource = regexp.MustCompile(`^Bad resource request \((?:ERROR: )?(.*?)\)?$`)
 )
+
+// chatter is how lines begin in which oarsub tells what it does, and not why it
+// refuses: of them, and of the database's, the reason is always told again.
+var chatter = []string{
+	"[ADMISSION RULE] Modify", "[ADMISSION RULE] Set ", "Generate a job key", "OAR_JOB_ID=", "Reservation mode: waiting",
+	"[ERROR] Oarsub failed, please verify", "Oarsub failed: please verify", "DBD::", "LINE ", "^",
+}
 
 // clean returns what a body says to a person: without the layers that it was
 // handed through, on lines of its own.
@@ -128,12 +137,13 @@ func clean(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(spaces.ReplaceAllString(line, " "))
-		// What oarsub tells on its way is not why it refused.
-		if line == "" || strings.HasPrefix(line, "[ADMISSION RULE] Modify") || strings.HasPrefix(line, "[ADMISSION RULE] Set ") ||
-			strings.HasPrefix(line, "Generate a job key") || strings.HasPrefix(line, "OAR_JOB_ID=-") {
+		if line == "Cmd:" { // and then what was run
+			break
+		}
+		if line == "" || line == ")" || slices.ContainsFunc(chatter, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
 			continue
 		}
-		lines = append(lines, line)
+		lines = append(lines, badResource.ReplaceAllString(line, "Bad resource request: $1"))
 	}
 	return strings.Join(lines, "\n")
 }
