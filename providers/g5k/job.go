@@ -88,13 +88,13 @@ func (j jobs) submission(op sdk.Operation, want Job) (api.Submission, error) {
 	if err != nil {
 		return api.Submission{}, err
 	}
-	command, err := mark{UUID: op.UUID, Address: op.Address, Attempt: op.Attempt, Asked: asked}.command()
+	marked, err := mark{UUID: op.UUID, Address: op.Address, Attempt: op.Attempt, Asked: asked}.condition()
 	if err != nil {
 		return api.Submission{}, err
 	}
 	s := api.Submission{
-		Name: jobName(op, want.Name), Command: command, Resources: want.asked() + ",walltime=" + oarWalltime(walltime),
-		Types: slices.Clone(want.Types), Queue: want.Queue, Project: want.Project, Properties: want.properties(),
+		Name: jobName(op, want.Name), Command: outlasts, Resources: want.asked() + ",walltime=" + oarWalltime(walltime),
+		Types: slices.Clone(want.Types), Queue: want.Queue, Project: want.Project, Properties: joined(want.properties(), marked),
 		// What a job that only sleeps has to say is of no use in one's home.
 		Stdout: "/dev/null", Stderr: "/dev/null",
 	}
@@ -132,6 +132,14 @@ func (w *Job) asked() string {
 		return w.Resources
 	}
 	return fmt.Sprintf("nodes=%d", max(1, w.Nodes))
+}
+
+// joined is one condition of two, of which the first may be empty.
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return fmt.Sprintf("(%s) AND %s", a, b)
 }
 
 // properties are the cluster and what else the nodes must be like.

@@ -1,7 +1,7 @@
 package g5k
 
 import (
-	"encoding/base64"
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,8 +11,10 @@ import (
 )
 
 // mark is what a job carries from its first moment: who made it, and what was
-// asked for. It stands in the job's command, which OAR keeps and shows, as the
-// variable NXC_JOB of a program that only sleeps.
+// asked for. It stands in the job's properties, the condition on its nodes that
+// OAR keeps and shows, as something that holds for each of them. The command
+// will not do: the interface puts it into a file of the user's, and shows only
+// that file's name.
 type mark struct {
 	UUID    string
 	Address string
@@ -20,30 +22,34 @@ type mark struct {
 	Asked   json.RawMessage
 }
 
-const (
-	markBefore = "env NXC_JOB="
-	// A job ends with its command, so this one outlasts every walltime.
-	markAfter = " sleep 31536000"
-)
+// A job ends with its command, so this one outlasts every walltime.
+const outlasts = "sleep 31536000"
 
-// command writes the mark as the job's command. Only letters, digits, - and _
-// stand in it, so that no shell on its way minds.
-func (m mark) command() (string, error) {
+// markBefore stands before the mark in the properties: every resource has an
+// address, if only an empty one, and none has this one.
+const markBefore = "network_address <> 'nxc_job_"
+
+// letters are those that marks are written with. Shells, SQL and Grid'5000's
+// abbreviations of conditions find nothing in them.
+var letters = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// condition writes the mark as a condition.
+func (m mark) condition() (string, error) {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return "", fmt.Errorf("mark %s: %w", m.Address, err)
 	}
-	return markBefore + base64.RawURLEncoding.EncodeToString(text) + markAfter, nil
+	return markBefore + letters.EncodeToString(text) + "'", nil
 }
 
 // markOf reads a job's mark; nil when it has none.
 func markOf(j *api.Job) *mark {
-	_, rest, ok := strings.Cut(j.Command, markBefore)
+	_, rest, ok := strings.Cut(j.Properties, markBefore)
 	if !ok {
 		return nil
 	}
-	word, _, _ := strings.Cut(rest, " ")
-	text, err := base64.RawURLEncoding.DecodeString(word)
+	word, _, _ := strings.Cut(rest, "'")
+	text, err := letters.DecodeString(word)
 	if err != nil {
 		return nil
 	}
