@@ -191,26 +191,22 @@ func (s *Simulator) getWalltime(r *request, t *site) error {
 	if err != nil {
 		return s.wrap(t, "jobs/details.json", err)
 	}
-	whole := "NO"
+	whole, possible := "NO", "0:0:0"
 	if c.Whole {
 		whole = "YES"
 	}
+	if c.Possible {
+		possible = "UNLIMITED"
+	}
 	id := strconv.Itoa(j.ID)
 	return r.item(http.StatusOK, object{
-		"uid": j.ID, "walltime": oar.FormatWalltime(c.Walltime), "possible": "UNLIMITED", "timeout": "0:0:0", "force": "FORBIDDEN",
-		"delay_next_jobs": "FORBIDDEN", "whole": whole, "granted": signed(c.Granted), "pending": signed(c.Pending),
-		"granted_with_whole": signed(0), "granted_with_force": signed(0), "granted_with_delay_next_jobs": signed(0),
+		"uid": j.ID, "walltime": oar.FormatWalltime(c.Walltime), "possible": possible, "timeout": "0:0:0", "force": "FORBIDDEN",
+		"delay_next_jobs": "FORBIDDEN", "whole": whole, "granted": oar.FormatChange(c.Granted), "pending": oar.FormatChange(c.Pending),
+		"granted_with_whole": "0:0:0", "granted_with_force": "0:0:0", "granted_with_delay_next_jobs": "0:0:0",
 		"links": []object{
 			r.link("self", itemType, "sites", t.Name, "jobs", id, "walltime"), r.link("parent", itemType, "sites", t.Name, "jobs", id),
 		},
 	})
-}
-
-func signed(d time.Duration) string {
-	if d < 0 {
-		return "-" + oar.FormatWalltime(-d)
-	}
-	return "+" + oar.FormatWalltime(d)
 }
 
 func (s *Simulator) postWalltime(r *request, t *site) error {

@@ -41,7 +41,6 @@ var jobTypes = []string{
 // Each returns what it has against the job.
 var rules = []func(*Server, *Job, Submission) string{
 	knownTypes,
-	knownQueue,
 	adminsOnly,
 	commandGiven,
 	boundedWalltime,
@@ -59,13 +58,6 @@ func knownTypes(_ *Server, j *Job, _ Submission) string {
 	return ""
 }
 
-func knownQueue(s *Server, j *Job, _ Submission) string {
-	if !slices.Contains(s.limits.Queues, j.Queue) {
-		return fmt.Sprintf("queue %s does not exist", j.Queue)
-	}
-	return ""
-}
-
 func adminsOnly(_ *Server, j *Job, _ Submission) string {
 	if j.Queue == "admin" && j.User != "root" {
 		return "only administrators may submit into the queue admin"
@@ -74,7 +66,7 @@ func adminsOnly(_ *Server, j *Job, _ Submission) string {
 }
 
 func commandGiven(_ *Server, j *Job, _ Submission) string {
-	if j.Command == "" && !j.Reservation {
+	if j.script == "" && !j.Reservation {
 		return "a job that is no reservation needs a command"
 	}
 	return ""

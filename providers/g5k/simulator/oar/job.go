@@ -36,7 +36,7 @@ type Job struct {
 	Project     string
 	Queue       string
 	Types       []string
-	Command     string
+	Command     string // a file that OAR's interface made of what it was given
 	Directory   string
 	Properties  string
 	Message     string
@@ -62,7 +62,10 @@ type Job struct {
 	taken     allocation
 	change    change
 	timers    timers
-	ending    bool // it is on its way to its end
+	script    string // what it runs
+	asked     int    // for so many slots of resources
+	deletion  bool   // was asked for, by its user or by OAR
+	ending    bool   // it is on its way to its end
 }
 
 // Event is something that happened to a job.
@@ -112,17 +115,13 @@ func (j *Job) take(resources []*Resource, taken allocation) {
 	}
 }
 
-// describe is what OAR says of a job that it took.
+// describe is what oarsub says of a job that it took.
 func (j *Job) describe() string {
-	total := 0
-	for _, s := range j.taken {
-		total += s.count()
-	}
 	kind := "B"
 	if j.Reservation {
 		kind = "R"
 	}
-	text := fmt.Sprintf("R=%d,W=%s,J=%s", total, FormatWalltime(j.Walltime), kind)
+	text := fmt.Sprintf("R=%d,W=%s,J=%s", j.asked, FormatWalltime(j.Walltime), kind)
 	if j.Name != "" {
 		text += ",N=" + j.Name
 	}
@@ -132,5 +131,8 @@ func (j *Job) describe() string {
 	if len(j.Types) > 0 {
 		text += ",T=" + strings.Join(j.Types, "|")
 	}
-	return text + " (Karma=0.000,quota_ok)"
+	return text
 }
+
+// placed is what the scheduler makes of that.
+func (j *Job) placed() string { return j.describe() + " (Karma=0.000,quota_ok)" }

@@ -34,6 +34,11 @@ func parseCondition(text string) (condition, error) {
 	return c, nil
 }
 
+// sqlError is what the database has against something.
+type sqlError struct{ error }
+
+func noColumn(name string) error { return sqlError{fmt.Errorf("column %q does not exist", name)} }
+
 type sqlToken struct {
 	kind byte // 'n'ame, 's'tring, 'd'igits, 'o'perator
 	text string
@@ -160,7 +165,7 @@ func (p *sqlParser) comparison() (condition, error) {
 	p.at++
 	property := strings.ToLower(name.text)
 	if !isProperty(property) {
-		return nil, fmt.Errorf("column %q does not exist", property)
+		return nil, noColumn(property)
 	}
 	switch {
 	case p.word("is", "not", "null"):

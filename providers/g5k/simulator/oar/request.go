@@ -66,10 +66,10 @@ func parseGroup(text string) (g group, walltime time.Duration, err error) {
 	if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "{"); ok {
 		filter, after, closed := strings.Cut(rest, "}")
 		if !closed {
-			return g, 0, fmt.Errorf("bad resource request (%s): a brace is not closed", text)
+			return g, 0, unreadable(text)
 		}
 		if g.filter, err = parseCondition(filter); err != nil {
-			return g, 0, fmt.Errorf("bad resource request (%s): %w", text, err)
+			return g, 0, sqlError{err}
 		}
 		g.text, text = filter, after
 	}
@@ -80,10 +80,10 @@ func parseGroup(text string) (g group, walltime time.Duration, err error) {
 		case "":
 		case "walltime":
 			if walltime, err = ParseWalltime(value); err != nil {
-				return g, 0, err
+				return g, 0, unreadable("," + option)
 			}
 		default:
-			return g, 0, fmt.Errorf("bad resource request (%s)", text)
+			return g, 0, unreadable("," + option)
 		}
 	}
 	for _, step := range strings.Split(strings.Trim(strings.TrimSpace(path), "/"), "/") {
@@ -96,11 +96,21 @@ func parseGroup(text string) (g group, walltime time.Duration, err error) {
 	return g, walltime, nil
 }
 
+// How oarsub tells of what it cannot read: a step of a hierarchy, or the rest.
+func notDescribed(step string) error {
+	return fmt.Errorf(`/!\ Cannot recognize the resource description : %s`, step)
+}
+
+func unreadable(text string) error { return fmt.Errorf(`/!\ Cannot recognize -- %s -- resource`, text) }
+
 func parseLevel(step string) (level, error) {
 	name, value, ok := strings.Cut(strings.TrimSpace(step), "=")
 	property, known := hierarchy[strings.TrimSpace(name)]
-	if !ok || !known {
-		return level{}, fmt.Errorf("bad resource request (%s)", step)
+	switch {
+	case !ok:
+		return level{}, notDescribed(step)
+	case !known:
+		return level{}, noColumn(strings.TrimSpace(name))
 	}
 	switch strings.TrimSpace(value) {
 	case "ALL":
@@ -110,7 +120,7 @@ func parseLevel(step string) (level, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(value))
 	if err != nil || n < 1 {
-		return level{}, fmt.Errorf("bad resource request (%s)", step)
+		return level{}, notDescribed(step)
 	}
 	return level{property, n}, nil
 }
@@ -154,4 +164,15 @@ func ParseWalltime(text string) (time.Duration, error) {
 func FormatWalltime(d time.Duration) string {
 	s := int(d / time.Second)
 	return fmt.Sprintf("%d:%d:%d", s/3600, s/60%60, s%60)
+}
+
+// FormatChange writes by how much a walltime changes, as OAR does.
+func FormatChange(d time.Duration) string {
+	switch {
+	case d > 0:
+		return "+" + FormatWalltime(d)
+	case d < 0:
+		return "-" + FormatWalltime(-d)
+	}
+	return FormatWalltime(0)
 }

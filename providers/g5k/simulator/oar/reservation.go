@@ -1,7 +1,7 @@
 package oar
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 	_ "time/tzdata" // reservations are in Europe/Paris, also where a machine knows no zones
@@ -27,6 +27,9 @@ func parseReservation(text string, now time.Time) (start, end time.Time, err err
 	return start, end, err
 }
 
+// noDate is what oarsub says of anything else.
+const noDate = `Syntax error near the -r or --reservation option. The reservation date synstax is : "2027-03-25 17:32:12".`
+
 func parseDate(text string, now time.Time) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if text == "now" {
@@ -43,18 +46,18 @@ func parseDate(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("syntax error in reservation date %q: it is YYYY-MM-DD hh:mm:ss", text)
+	return time.Time{}, errors.New(noDate)
 }
 
-// reservedTime is the walltime that a reservation with an end implies, 0
-// without an end.
-func reservedTime(text string, now time.Time) (time.Duration, error) {
+// reservedTime is when a reservation begins, and the walltime that its end
+// implies, 0 without an end.
+func reservedTime(text string, now time.Time) (time.Time, time.Duration, error) {
 	start, end, err := parseReservation(text, now)
 	if err != nil || end.IsZero() {
-		return 0, err
+		return start, 0, err
 	}
 	if !end.After(start) {
-		return 0, fmt.Errorf("the end of the reservation is not after its start")
+		return start, 0, errors.New("the end of the reservation is not after its start")
 	}
-	return end.Sub(start), nil
+	return start, end.Sub(start), nil
 }

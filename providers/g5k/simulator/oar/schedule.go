@@ -50,9 +50,9 @@ func (s *Server) place() {
 			continue
 		}
 		j.take(s.resources, taken)
-		j.Message = j.describe()
+		j.Message = j.placed()
 		j.Scheduled = start
-		spans = append(spans, span{start, start.Add(j.Walltime + overtime), taken, j})
+		spans = append(spans, span{start, start.Add(j.Walltime + security), taken, j})
 		if !start.After(now) {
 			s.launch(j)
 		}
@@ -101,9 +101,9 @@ func (s *Server) fixed(now time.Time) []span {
 		switch {
 		case j.State.Over() || len(j.taken) == 0:
 		case j.State == Waiting && j.Reservation:
-			spans = append(spans, span{j.Scheduled, j.Scheduled.Add(j.Walltime + overtime), j.taken, j})
+			spans = append(spans, span{j.Scheduled, j.Scheduled.Add(j.Walltime + security), j.taken, j})
 		case j.State != Waiting:
-			until := j.Started.Add(j.Walltime + overtime)
+			until := j.Started.Add(j.Walltime + security)
 			if !until.After(now) { // it is late, and will be gone any moment
 				until = now.Add(time.Second)
 			}
@@ -134,7 +134,7 @@ func (s *Server) earliest(j *Job, spans []span, now time.Time) (time.Time, alloc
 // fits finds resources for a job that starts at a time. What a besteffort job
 // has is free for any other.
 func (s *Server) fits(j *Job, spans []span, start time.Time) (allocation, bool) {
-	until := start.Add(j.Walltime + overtime)
+	until := start.Add(j.Walltime + security)
 	busy := make([]slots, len(s.resources))
 	for _, sp := range spans {
 		if sp.owner.Has("besteffort") && !j.Has("besteffort") || !sp.from.Before(until) || !start.Before(sp.until) {
@@ -177,10 +177,10 @@ func (s *Server) step(j *Job, in time.Duration, do func()) {
 func (s *Server) run(j *Job) {
 	j.State = Running
 	s.untilWalltime(j)
-	if length, code, ends := duration(j.Command); ends && length < j.Walltime {
+	if length, code, ends := duration(j.script); ends && length < j.Walltime {
 		s.step(j, length, func() {
 			j.ExitCode = &code
-			s.end(j, time.Second, Terminated)
+			s.end(j, 0, Terminated)
 		})
 	}
 	if s.hooks.Started != nil {
@@ -197,7 +197,10 @@ func (s *Server) untilWalltime(j *Job) {
 		if j.ending {
 			return
 		}
-		s.event(j, "WALLTIME", fmt.Sprintf("[sarko] Job %d from %d with %d; current time=%d (Elapse)",
+		if !j.deletion {
+			s.frag(j, "root")
+		}
+		s.event(j, "WALLTIME", fmt.Sprintf("[sarko] Job [%d] from %d with %d; current time=%d (Elapsed)",
 			j.ID, j.Started.Unix(), int(j.Walltime/time.Second), s.clock.Now().Unix()))
 		s.end(j, overtime, Error)
 	})

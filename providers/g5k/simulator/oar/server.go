@@ -41,7 +41,12 @@ const (
 	passDelay   = time.Second
 	launchDelay = time.Second
 	killDelay   = 2 * time.Second
+	finishDelay = time.Second
 	overtime    = 10 * time.Second
+
+	// A plan leaves so much room behind each job. Most often that job is gone
+	// earlier, and the next one starts before its prediction.
+	security = time.Minute
 )
 
 // Server is a site's OAR.
@@ -174,12 +179,20 @@ func (s *Server) delete(id int, user string) error {
 		return Refusal{Code: 404, Title: "Not Found", Message: fmt.Sprintf("Job %d does not exist", id)}
 	case user != j.User && user != "root":
 		return Refusal{Code: 403, Title: "Forbidden", Message: fmt.Sprintf("Job %d does not belong to you", id)}
-	case j.ending || j.State.Over():
-		return Refusal{Code: 400, Title: "Oardel error", Message: fmt.Sprintf("Oardel command exited with status 1536: Deleting the job = %d ...ERROR.\nCannot frag %d ; This job was already killed.\n. (Command was: oardel %d).", id, id, id)}
+	case j.deletion:
+		return Refusal{Code: 400, Title: "Oardel error", Message: fmt.Sprintf("Oardel command exited with status 1536: Deleting the job = %d ...ERROR.\nCannot frag %d ; This job was already killed.\n. (Command was: /usr/lib/oar/oardodo/oardodo oardel %d).", id, id, id)}
 	}
-	s.event(j, "FRAG_JOB_REQUEST", fmt.Sprintf("User %s requested to frag the job %d", user, id))
-	s.end(j, killDelay, Error)
+	s.frag(j, user)
+	if !j.ending && !j.State.Over() { // of one that has ended it is only noted
+		s.end(j, killDelay, Error)
+	}
 	return nil
+}
+
+// frag notes that a job is to go.
+func (s *Server) frag(j *Job, user string) {
+	j.deletion = true
+	s.event(j, "FRAG_JOB_REQUEST", fmt.Sprintf("User %s requested to frag the job %d", user, j.ID))
 }
 
 // event notes what happened to a job.
@@ -193,19 +206,33 @@ func (s *Server) end(j *Job, in time.Duration, state State) {
 	j.ending = true
 	s.clock.Cancel(j.timers.next)
 	s.clock.Cancel(j.timers.end)
-	switch {
-	case j.State == Running && state == Error:
+	next := s.finish
+	if j.State == Waiting {
+		next = s.ended
+	} else if state == Error {
 		s.event(j, "SEND_KILL_JOB", fmt.Sprintf("[Leon] Send the kill signal to oarexec on %s for job %d", s.headOf(j), j.ID))
-	case state == Error:
-		j.State = ToError
-	default:
-		j.State = Finishing
 	}
+	s.later(j, in, func() { next(j, state) })
+}
+
+// later does the next thing with a job that is ending.
+func (s *Server) later(j *Job, in time.Duration, do func()) {
 	j.timers.next = s.clock.After(in, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.ended(j, state)
+		do()
 	})
+}
+
+// finish is when a job's command has ended, and what it had is tidied up.
+func (s *Server) finish(j *Job, state State) {
+	kind := "SWITCH_INTO_TERMINATE_STATE"
+	if state == Error {
+		kind = "SWITCH_INTO_ERROR_STATE"
+	}
+	s.event(j, kind, fmt.Sprintf("[bipbip %d] Ask to change the job state", j.ID))
+	j.State, j.Stopped = Finishing, s.clock.Now()
+	s.later(j, finishDelay, func() { s.ended(j, state) })
 }
 
 // headOf is the machine on which a job's command runs: the frontend when the
@@ -218,12 +245,10 @@ func (s *Server) headOf(j *Job) string {
 }
 
 func (s *Server) ended(j *Job, state State) {
-	had := j.State == Running || j.State == Finishing || j.State == Launching
-	j.State, j.Stopped, j.Scheduled = state, s.clock.Now(), time.Time{}
-	if state == Error && had {
-		s.event(j, "SWITCH_INTO_ERROR_STATE", fmt.Sprintf("[bipbip %d] Ask to change the job state", j.ID))
-	}
+	had := j.State != Waiting
+	j.State, j.Scheduled = state, time.Time{}
 	if !had { // it never had what it would have got
+		j.Message = "Job killed by Leon directly"
 		j.take(s.resources, nil)
 	}
 	if s.hooks.Ended != nil && had {

@@ -2,7 +2,9 @@ package oar
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,27 +34,59 @@ func (r Refusal) Error() string {
 	var text strings.Builder
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false) // OAR writes --> as it is
-	e.SetIndent("", "   ")
-	_ = e.Encode(r) // three plain fields: it cannot fail
-	return text.String()
+	for i, field := range []struct {
+		name  string
+		value any
+	}{{"title", r.Title}, {"message", r.Message}, {"code", r.Code}} {
+		fmt.Fprintf(&text, "%s   %q : ", []string{"{\n", ",\n", ",\n"}[i], field.name)
+		_ = e.Encode(field.value) // a text or a number: it cannot fail
+		line := strings.TrimSuffix(text.String(), "\n")
+		text.Reset()
+		text.WriteString(line)
+	}
+	return text.String() + "\n}\n"
 }
 
-// The two ways in which oarsub fails: what it refuses itself is the request's
-// fault, and a rule that dies is the server's.
+// The ways in which oarsub fails, with the status that it then ends with. What
+// is wrong with the request is not always what OAR's interface takes for the
+// request's fault.
+const (
+	badResources   = 8
+	badDate        = 7
+	badReservation = 10
+	noQueue        = 248
+	diedOfRule     = 254
+	died           = 255
+)
+
+// oarsubFailed tells of a command that did not submit, as OAR's interface does.
+func oarsubFailed(status int, said string) Refusal {
+	r := Refusal{400, "Bad query", fmt.Sprintf("Oarsub command exited with status %d: %s\nCmd:\noarsub", status, said)}
+	if status > badReservation {
+		r.Code, r.Title = 500, "Oar server error"
+	}
+	return r
+}
+
+// ruled is what a rule that is no obstacle says of each job.
+const ruled = "[ADMISSION RULE] Modify resource description with type constraints\n"
+
 func badRequest(message string) Refusal {
-	return Refusal{400, "Bad query", "[ADMISSION RULE] Modify resource description with type constraints\n" + message + "\nOAR_JOB_ID=-5\n" + failed}
+	return oarsubFailed(badResources, ruled+message+"\nOAR_JOB_ID=-5\n[ERROR] Oarsub failed, please verify your request syntax.\n")
+}
+
+// badSQL is what the database has against a condition.
+func badSQL(err error) Refusal {
+	return badRequest("DBD::Pg::st execute failed: ERROR:  " + err.Error() + "\nBad resource request (ERROR:  " + err.Error() + ")")
 }
 
 func ruleDied(message string) Refusal {
-	return Refusal{500, "Oar server error", "[ADMISSION RULE] Error: " + message + "\nOAR_JOB_ID=-2\n" + failed}
+	return oarsubFailed(diedOfRule, "[ADMISSION RULE] Error: "+message+"\n\n")
 }
 
-// failed is how oarsub ends when it has no job.
-const failed = "Oarsub failed: please verify your request syntax or ask for support to your admin.\n"
-
 // notReserved is what oarsub says of a reservation that it does not get.
-func notReserved(reason string) Refusal {
-	return Refusal{400, "Bad query", "# Reservation not valid --> KO" + reason + "\n"}
+func notReserved(id int, reason string) Refusal {
+	return oarsubFailed(badReservation, fmt.Sprintf("%sOAR_JOB_ID=%d\nReservation mode: waiting validation...\nReservation not valid --> KO (%s)\n", ruled, id, reason))
 }
 
 // Submit takes a job, or refuses it.
@@ -68,28 +102,45 @@ func (s *Server) Submit(sub Submission) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	if j.Reservation {
-		if err := s.reserve(j, sub.Reservation); err != nil {
-			return Job{}, err
-		}
-	}
 	j.ID = s.nextID
 	s.nextID++
 	s.jobs = append(s.jobs, j)
+	j.Message = j.describe()
+	if j.Reservation {
+		if reason := s.reserve(j); reason != "" {
+			s.notReserved(j, reason)
+			return Job{}, notReserved(j.ID, reason)
+		}
+	}
 	s.schedule(passDelay)
 	return j.snapshot(), nil
+}
+
+// notReserved keeps a reservation that was refused: it is a job that failed,
+// and was to begin and to end at its date.
+func (s *Server) notReserved(j *Job, reason string) {
+	j.State, j.Message, j.Started, j.Stopped, j.ending = Error, reason, j.Scheduled, j.Scheduled, true
+	j.Scheduled = time.Time{}
+	j.take(s.resources, nil)
 }
 
 // admit makes a job of a submission that keeps the rules.
 func (s *Server) admit(sub Submission) (*Job, error) {
 	r, err := parseRequest(sub.Resources)
-	if err != nil {
-		return nil, badRequest(err.Error())
+	var sql sqlError
+	switch {
+	case errors.As(err, &sql):
+		return nil, badSQL(err)
+	case err != nil:
+		return nil, oarsubFailed(died, err.Error()+"\n")
 	}
 	j := &Job{
-		Name: sub.Name, User: sub.User, Project: sub.Project, Queue: sub.Queue, Types: sub.Types, Command: sub.Command,
+		Name: sub.Name, User: sub.User, Project: sub.Project, Queue: sub.Queue, Types: sub.Types, script: sub.Command,
 		Directory: sub.Directory, State: Waiting, Reservation: sub.Reservation != "", Submitted: s.clock.Now(),
 		request: r, Walltime: r.walltime,
+	}
+	if sub.Command != "" {
+		j.Command = fmt.Sprintf("./oarapi.subscript.%05d", s.nextID%100000)
 	}
 	if j.Project == "" {
 		j.Project = "default"
@@ -103,9 +154,14 @@ func (s *Server) admit(sub Submission) (*Job, error) {
 			j.Queue = "besteffort"
 		}
 	}
-	if j.Walltime == 0 && j.Reservation {
-		if j.Walltime, err = reservedTime(sub.Reservation, s.clock.Now()); err != nil {
-			return nil, badRequest(err.Error())
+	if j.Reservation {
+		start, long, err := reservedTime(sub.Reservation, s.clock.Now())
+		if err != nil {
+			return nil, oarsubFailed(badDate, "[ERROR] "+err.Error()+"\n")
+		}
+		j.Scheduled = start
+		if j.Walltime == 0 {
+			j.Walltime = long
 		}
 	}
 	if j.Walltime == 0 {
@@ -116,6 +172,9 @@ func (s *Server) admit(sub Submission) (*Job, error) {
 			return nil, ruleDied(message)
 		}
 	}
+	if !slices.Contains(s.limits.Queues, j.Queue) {
+		return nil, oarsubFailed(noQueue, ruled+"ERROR : The queue "+j.Queue+" does not exist\n")
+	}
 	return j, s.exists(j, sub.Properties)
 }
 
@@ -124,7 +183,7 @@ func (s *Server) exists(j *Job, properties string) error {
 	j.Properties = effective(j, properties)
 	var err error
 	if j.condition, err = parseCondition(j.Properties); err != nil {
-		return badRequest("bad resource request: " + err.Error())
+		return badSQL(err)
 	}
 	f := fitter{s.resources, func(place int) slots {
 		if s.resources[place].State == Dead {
@@ -132,8 +191,12 @@ func (s *Server) exists(j *Job, properties string) error {
 		}
 		return firstSlots(s.resources[place].Slots)
 	}}
-	if _, ok := f.fit(j.request, j.condition); !ok {
+	all, ok := f.fit(j.request, j.condition)
+	if !ok {
 		return badRequest("There are not enough resources for your request")
+	}
+	for _, s := range all {
+		j.asked += s.count()
 	}
 	return nil
 }
@@ -158,15 +221,11 @@ func effective(j *Job, properties string) string {
 	return strings.Join(append(all, "maintenance = 'NO'"), " AND ")
 }
 
-// reserve gives a job the time that it asks for, for good.
-func (s *Server) reserve(j *Job, text string) error {
-	now := s.clock.Now()
-	start, _, err := parseReservation(text, now)
-	if err != nil {
-		return badRequest(err.Error())
-	}
+// reserve gives a job the time that it asks for, for good, or says why not.
+func (s *Server) reserve(j *Job) (reason string) {
+	now, start := s.clock.Now(), j.Scheduled
 	if start.Before(now.Add(-time.Minute)) {
-		return notReserved(" (Reservation too old)")
+		return "Reservation too old"
 	}
 	if start.Before(now) {
 		start = now
@@ -174,19 +233,17 @@ func (s *Server) reserve(j *Job, text string) error {
 	spans := s.fixed(now)
 	for _, other := range s.waiting() { // what runs next keeps its place
 		if !other.Scheduled.IsZero() && !other.Scheduled.After(now) {
-			spans = append(spans, span{now, now.Add(other.Walltime + overtime), other.taken, other})
+			spans = append(spans, span{now, now.Add(other.Walltime + security), other.taken, other})
 		}
 	}
 	taken, ok := s.fits(j, spans, start)
 	if !ok {
-		reason := ""
 		if later, _, possible := s.earliest(j, spans, start); possible {
-			reason = fmt.Sprintf(" (This reservation could run at %s)", later.In(paris()).Format(time.DateTime))
+			return fmt.Sprintf("This reservation could run at %s", later.In(paris()).Format(time.DateTime))
 		}
-		return notReserved(reason)
+		return "This reservation cannot run"
 	}
 	j.take(s.resources, taken)
 	j.Scheduled = start
-	j.Message = j.describe()
-	return nil
+	return ""
 }
