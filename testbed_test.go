@@ -163,7 +163,7 @@ func standardMachine(ts *testscript.TestScript, user string) (simulator.Machine,
 // unfinished lists the numbers of jobs that have not ended.
 func (b *testbed) unfinished(site string) (ids []int) {
 	for _, j := range b.Jobs(site) {
-		if !j.State.Over() {
+		if !j.State.Ends() {
 			ids = append(ids, j.ID)
 		}
 	}
@@ -316,7 +316,7 @@ resource "g5k_job" "longer" {
 	w.outside = func(t *testing.T, w *world) (attempts []string) {
 		for _, site := range []string{"grenoble", "lyon"} {
 			for _, j := range b.Jobs(site) {
-				if !j.State.Over() {
+				if !j.State.Ends() {
 					attempts = append(attempts, j.Name[strings.LastIndex(j.Name, "-")+1:])
 				}
 			}

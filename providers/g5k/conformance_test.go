@@ -62,7 +62,7 @@ func unfinishedJobs(s *simulator.Simulator) []string {
 	var list []string
 	for _, site := range []string{"grenoble", "lyon"} {
 		for _, j := range s.Jobs(site) {
-			if !j.State.Over() {
+			if !j.State.Ends() {
 				list = append(list, fmt.Sprintf("%s/%d", site, j.ID))
 			}
 		}

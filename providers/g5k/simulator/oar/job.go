@@ -28,6 +28,10 @@ const (
 // Over reports whether a job in the state has ended.
 func (s State) Over() bool { return s == Terminated || s == Error }
 
+// Ends reports whether a job in the state has ended, or does so in a moment,
+// whatever anybody does.
+func (s State) Ends() bool { return s.Over() || s == Finishing || s == ToError }
+
 // Job is a job. What OAR's users see of it is exported.
 type Job struct {
 	ID          int

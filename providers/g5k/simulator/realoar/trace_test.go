@@ -231,8 +231,6 @@ var scenarios = []scenario{
 		p.raw("the same", http.MethodPost, at, map[string]any{"walltime": "0:30"})
 		p.raw("nonsense", http.MethodPost, at, map[string]any{"walltime": "long"})
 		p.raw("of a job that waits", http.MethodPost, fmt.Sprintf("/%d/walltime", other.UID), map[string]any{"walltime": "2:00"})
-		p.remove(other.UID)
-		p.over(other.UID)
 		p.raw("less", http.MethodPost, at, map[string]any{"walltime": "-0:5"})
 		p.until(j.UID, "shorter", time.Minute, func(j *api.Job) bool { return j.Walltime == 1500 })
 		p.walltime(j.UID)
