@@ -229,11 +229,11 @@ func (p *player) until(uid int64, what string, most time.Duration, is func(*api.
 }
 
 func (p *player) running(uid int64) *api.Job {
-	return p.until(uid, "running", 3*time.Minute, (*api.Job).Running)
+	return p.until(uid, "running", 5*time.Minute, (*api.Job).Running)
 }
 
 func (p *player) over(uid int64) *api.Job {
-	return p.until(uid, "over", 4*time.Minute, (*api.Job).Over)
+	return p.until(uid, "over", 5*time.Minute, (*api.Job).Over)
 }
 
 func (p *player) remove(uid int64) {
