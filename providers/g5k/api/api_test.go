@@ -236,7 +236,7 @@ func TestANetworkThatIsGoneIsWaitedFor(t *testing.T) {
 	if j, err := c.Job(t.Context(), "grenoble", 42); err != nil || j.UID != 42 {
 		t.Errorf("got %+v, %v", j, err)
 	}
-	if len(told) != 3 || !strings.HasPrefix(told[0], "asking again in ") || !strings.HasSuffix(told[0], "network is unreachable") {
+	if len(told) != 3 || !strings.HasPrefix(told[0], "Grid'5000 does not answer, asking again in ") || !strings.HasSuffix(told[0], "network is unreachable") {
 		t.Errorf("told %q", told)
 	}
 }
