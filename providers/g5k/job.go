@@ -321,6 +321,12 @@ func (j jobs) extend(ctx context.Context, op sdk.Operation, want *Job) error {
 		return refusedWalltime(err, want)
 	}
 	err = client.Poll(ctx, func() (bool, error) {
+		// In this order: once a wish is seen to be gone, the job, read after
+		// that, tells whether it was granted.
+		change, err := client.JobWalltime(ctx, want.Site, want.UID)
+		if err != nil {
+			return false, err
+		}
 		seen, err := client.Job(ctx, want.Site, want.UID)
 		if err != nil {
 			return false, err
@@ -331,10 +337,6 @@ func (j jobs) extend(ctx context.Context, op sdk.Operation, want *Job) error {
 		want.observe(seen)
 		if seen.Walltime >= int64(walltime/time.Second) {
 			return true, nil
-		}
-		change, err := client.JobWalltime(ctx, want.Site, want.UID)
-		if err != nil {
-			return false, err
 		}
 		if noChange(change.Pending) {
 			return false, notGranted(seen, change, want)
