@@ -11,6 +11,11 @@ import urllib.request
 
 from nxc_driver import Driver, MachineError
 
+# A session's test_script(), which is called below, runs this once more.
+if getattr(driver, "told", False):
+    raise SystemExit(0)
+driver.told = True
+
 # Inside a Nix build there is no other file: the script itself begins with both.
 flavour = globals().get("flavour") or driver.backend.flavour.split("::")[-1]
 methods = globals().get("methods")
@@ -211,7 +216,7 @@ with subtest("power"):
     server.execute("systemctl poweroff", check_return=False)
     client1.shutdown()
     assert not client1.is_up()
-    if flavour != "nixos-test":  # where a command starts the machine, as NixOS has it
+    if flavour not in ("nixos-test", "nixos-test-driver"):  # where a command starts the machine, as NixOS has it
         try:
             client1.succeed("true")
             raise AssertionError("a machine that is down took a command")
