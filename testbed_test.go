@@ -50,6 +50,7 @@ func (b *testbed) close() {
 //	testbed refuse SITE STATUS TEXT   refuses the next job
 //	testbed cut METHOD PATH N         cuts the connection instead of answering, N times
 //	testbed advance DURATION          moves its clock
+//	testbed home SITE FILE there|gone says whether the home at a site has a file
 func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: testbed VERB ARGUMENT…")
@@ -76,6 +77,7 @@ func testbedCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"stall":   {2, func(args []string) error { return b.StallJobs(args[0], args[1] == "on") }},
 		"refuse":  {3, func(args []string) error { return b.refuse(args[0], args[1], args[2]) }},
 		"cut":     {3, func(args []string) error { return b.cut(args[0], args[1], args[2]) }},
+		"home":    {3, func(args []string) error { return b.home(args[0], args[1], args[2]) }},
 		"advance": {1, func(args []string) error { return b.advance(args[0]) }},
 	}
 	verb, ok := verbs[args[0]]
@@ -265,6 +267,17 @@ func (b *testbed) cut(method, path, times string) error {
 	n, err := strconv.Atoi(times)
 	b.Inject(simulator.Fault{Method: method, Path: path, Cut: true, Times: n})
 	return err
+}
+
+func (b *testbed) home(site, file, want string) error {
+	got := "there"
+	if _, err := os.Lstat(filepath.Join(b.Home(site), file)); err != nil {
+		got = "gone"
+	}
+	if got != want {
+		return fmt.Errorf("in the home at %s, %s is %s", site, file, got)
+	}
+	return nil
 }
 
 func (b *testbed) advance(text string) error {

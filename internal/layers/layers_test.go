@@ -159,9 +159,11 @@ var clients = map[string][]string{
 	},
 	"g5k": {
 		"github.com/containers/gvisor-tap-vsock", // the network of the simulator's machines
+		"github.com/go-git/go-billy/v5",          // how go-nfs sees files
 		"github.com/pkg/sftp",
 		"github.com/sirupsen/logrus",               // how gvisor-tap-vsock logs
 		"github.com/santhosh-tekuri/jsonschema/v6", // what the simulator's answers are checked with
+		"github.com/willscott/go-nfs",              // the simulator's homes
 		"github.com/zclconf/go-cty-yaml",
 		"go.yaml.in/yaml/v3", // descriptions of environments, with their unknown fields refused
 		"golang.org/x/crypto/ssh",

@@ -27,7 +27,7 @@ func (s *Simulator) closeKind() error {
 	case s.wires != nil:
 		return s.wires.close()
 	case s.lanPublic != nil:
-		return s.lanPublic.Close()
+		return s.closeLAN()
 	}
 	return nil
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/share"
 )
 
 // machinesAvailable says why there cannot be machines.
@@ -37,7 +41,7 @@ func machinesAvailable(m Machine) error {
 }
 
 // startLAN makes the network of machines: a switch in this process that tells
-// each its address and its name, and serves the public folders.
+// each its address and its name, and serves the public folders and the homes.
 func (s *Simulator) startLAN() error {
 	logrus.SetOutput(io.Discard) // the library's words are about single packets
 	leases, records := map[string]string{}, []types.Record{}
@@ -48,7 +52,9 @@ func (s *Simulator) startLAN() error {
 				records = append(records, types.Record{Name: strings.TrimSuffix(c.Node(i), "."+platform.Domain), IP: net.ParseIP(c.Address(i))})
 			}
 		}
-		records = append(records, types.Record{Name: "public." + name, IP: net.ParseIP(wiresAddress)})
+		for _, service := range []string{"public.", "nfs."} {
+			records = append(records, types.Record{Name: service + name, IP: net.ParseIP(wiresAddress)})
+		}
 	}
 	lan, err := virtualnetwork.New(&types.Configuration{
 		MTU: 1500, Subnet: fmt.Sprintf("172.16.0.0/%d", wiresMask), GatewayIP: wiresAddress, GatewayMacAddress: "5a:94:ef:e4:0c:dd",
@@ -64,7 +70,57 @@ func (s *Simulator) startLAN() error {
 	}
 	s.lanPublic = &http.Server{Handler: s.publicHandler(), ReadHeaderTimeout: time.Minute}
 	s.work.Go(func() { _ = s.lanPublic.Serve(l) })
+	return s.shareHomes()
+}
+
+// Whose files in homes are, as clients of NFS see it.
+const homesOwner = 12345
+
+// shareHomes serves the homes by NFS, at one address for all sites: a node's
+// home is that of its site.
+func (s *Simulator) shareHomes() error {
+	s.homes = &share.Server{UID: homesOwner, GID: homesOwner, Open: s.openHome}
+	for _, one := range []struct {
+		port  int
+		serve func(net.Listener) error
+	}{
+		{share.Port, func(l net.Listener) error { return s.homes.Serve(s.ctx, l) }}, {share.PortOfPorts, s.homes.ServePorts},
+	} {
+		l, err := s.lan.Listen("tcp", net.JoinHostPort(wiresAddress, strconv.Itoa(one.port)))
+		if err != nil {
+			return err
+		}
+		s.lanListeners = append(s.lanListeners, l)
+		s.work.Go(func() { _ = one.serve(l) })
+	}
 	return nil
+}
+
+// openHome opens a folder of a home for a node that mounts it, which only
+// nodes of a job of its owner's may.
+func (s *Simulator) openHome(client net.IP, folder string) (*os.Root, error) {
+	h := s.hostByAddress(client.String())
+	rest, ok := strings.CutPrefix(folder, "/export/home/")
+	user, below, _ := strings.Cut(rest, "/")
+	if h == nil || !ok || user == "" {
+		return nil, fs.ErrNotExist
+	}
+	if j, owned := h.site.owner(h.name); !owned || j.User != user || h.site.isDown() {
+		return nil, fs.ErrPermission
+	}
+	return os.OpenRoot(filepath.Join(s.dir, "home", h.site.Name, user, filepath.FromSlash(below)))
+}
+
+// closeLAN ends what the network of machines serves.
+func (s *Simulator) closeLAN() error {
+	var errs []error
+	for _, l := range s.lanListeners {
+		errs = append(errs, l.Close())
+	}
+	if s.homes != nil {
+		errs = append(errs, s.homes.Close())
+	}
+	return errors.Join(append(errs, s.lanPublic.Close())...)
 }
 
 // Console returns the path of a file with what a node's console said, when the

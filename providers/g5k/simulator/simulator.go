@@ -27,6 +27,7 @@ import (
 	"github.com/containers/gvisor-tap-vsock/pkg/virtualnetwork"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/clock"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/share"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -67,17 +68,19 @@ type Simulator struct {
 	hosts  map[string]*hostOf // machines by their full name
 	closed bool
 
-	api, public *http.Server
-	listeners   []net.Listener
-	base        string // of the API
-	publicURL   string
-	access      *accessMachine
-	wires       *wires                         // of nodes that are namespaces
-	lan         *virtualnetwork.VirtualNetwork // of nodes that are machines
-	lanPublic   *http.Server
-	ctx         context.Context
-	stop        context.CancelFunc
-	work        sync.WaitGroup
+	api, public  *http.Server
+	listeners    []net.Listener
+	base         string // of the API
+	publicURL    string
+	access       *accessMachine
+	wires        *wires                         // of nodes that are namespaces
+	lan          *virtualnetwork.VirtualNetwork // of nodes that are machines
+	lanPublic    *http.Server
+	lanListeners []net.Listener
+	homes        *share.Server // by NFS
+	ctx          context.Context
+	stop         context.CancelFunc
+	work         sync.WaitGroup
 }
 
 // Start starts a platform.

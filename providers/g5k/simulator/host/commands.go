@@ -26,6 +26,8 @@ func commands() map[string]command {
 		"chmod": chmod, "touch": touch, "stat": stat, "sha256sum": sha256sum, "head": head, "tail": tail, "wc": count, "mktemp": mktemp,
 		"install": install, "dirname": dirname, "basename": basename, "readlink": readlink, "df": diskFree, "truncate": truncate,
 		"grep": grep, "find": find,
+		// of archives (archivecommands.go)
+		"tar": unpack,
 		// of the network (netcommands.go)
 		"curl": curl, "wget": wget,
 	}
