@@ -264,6 +264,9 @@ func (d deployments) Plan(ctx context.Context, _ sdk.Operation, prior *Deploymen
 	if err := d.checkVlan(ctx, v, p.Unknown("site") || p.Unknown("vlan")); err != nil {
 		return err
 	}
+	if !p.Unknown("environment") && isFile(v.Environment) {
+		return d.checkEnvironmentFile(v.Site, v.Environment)
+	}
 	if p.Unknown("environment") || p.Unknown("site") || strings.Contains(v.Environment, "@") || isAddress(v.Environment) {
 		return nil
 	}
