@@ -105,6 +105,18 @@ func TestJobConformance(t *testing.T) {
 	})
 }
 
+// filesBelow lists the files of a folder and those below it.
+func filesBelow(folder string) []string {
+	var files []string
+	filepath.WalkDir(folder, func(path string, d fs.DirEntry, _ error) error {
+		if d != nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
+}
+
 // TestConformanceWithinAJob drives what belongs to a job through the protocol.
 func TestConformanceWithinAJob(t *testing.T) {
 	t.Parallel()
@@ -119,19 +131,9 @@ func TestConformanceWithinAJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	publicFolder := filepath.Join(s.Home("grenoble"), "public", "nxc")
-	list := func() []string {
-		var files []string
-		filepath.WalkDir(publicFolder, func(path string, d fs.DirEntry, _ error) error {
-			if d != nil && !d.IsDir() {
-				files = append(files, path)
-			}
-			return nil
-		})
-		return files
-	}
 	sdktest.Run(t, sdktest.Suite{
 		Provider: provider(&testbed{}, 2*time.Second), Command: sdktest.Self(), Config: block(s, key),
-		Outside: func(*testing.T) []string { return list() },
+		Outside: func(*testing.T) []string { return filesBelow(publicFolder) },
 		Cases: []sdktest.Case{
 			{
 				Type:   "g5k_image",
@@ -168,6 +170,31 @@ func TestConformanceWithinAJob(t *testing.T) {
 				Invisible: true, Kills: 2,
 			},
 		},
+	})
+}
+
+// TestStoreConformance drives a store through the protocol. What is outside are
+// the files of its folder.
+func TestStoreConformance(t *testing.T) {
+	t.Parallel()
+	first, second := storePaths(t)
+	key, public := newKey(t)
+	s := newSimulator(t, simulator.Options{Keys: []ssh.PublicKey{public}})
+	folder := filepath.Join(s.Home("grenoble"), ".nxc")
+	sdktest.Run(t, sdktest.Suite{
+		Provider: provider(&testbed{}, 2*time.Second), Command: sdktest.Self(), Config: block(s, key),
+		Outside: func(*testing.T) []string { return filesBelow(folder) },
+		Cases: []sdktest.Case{{
+			Type:   "g5k_store",
+			Config: map[string]any{"site": "grenoble", "closure": closureOf(t, first, second)},
+			Update: map[string]any{"site": "grenoble", "closure": closureOf(t, second)},
+			Break: func(t *testing.T, _ cty.Value) {
+				if err := os.RemoveAll(filepath.Join(folder, "nix", "store", filepath.Base(second))); err != nil {
+					t.Error(err)
+				}
+			},
+			Kills: 2,
+		}},
 	})
 }
 

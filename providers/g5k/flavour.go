@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nixos-compose/nxc/plugins"
 	"github.com/nixos-compose/nxc/plugins/sdk"
 )
 
@@ -24,6 +25,7 @@ func sources(entry string) map[string]string {
 func (t *testbed) flavours() []sdk.Flavour {
 	return []sdk.Flavour{
 		sdk.NewFlavour("g5k-ramdisk", sources("default.nix"), t.expandRamdisk),
+		sdk.NewFlavour("g5k-nfs-store", sources("nfs.nix"), t.expandNFSStore),
 		sdk.NewFlavour("g5k-image", sources("image.nix"), t.expandImage),
 	}
 }
@@ -118,17 +120,29 @@ func readExtra(text json.RawMessage) (extra, error) {
 // expandRamdisk lays a composition out: at each site a job, what its nodes are
 // to boot, and the nodes.
 func (t *testbed) expandRamdisk(ctx context.Context, r sdk.ExpandRequest[RamdiskConfig], out *sdk.Expansion) error {
-	w := r.Flavour.where()
+	return t.expandJumping(ctx, r.ExpandRequest, r.Flavour.where(), out, func(part) jump { return jump{} })
+}
+
+// jump is what nodes need that are started by kexec, beside kernel and initrd.
+type jump struct {
+	params []string // further parameters of their kernels
+	store  string   // key of the g5k_store that they mount; "" for none
+}
+
+// expandJumping lays out nodes that are started by kexec. What those of a site
+// need besides, beside adds.
+func (t *testbed) expandJumping(ctx context.Context, r plugins.ExpandRequest, w Where, out *sdk.Expansion, beside func(part) jump) error {
 	x, err := readExtra(r.Extra)
 	if err != nil {
 		return err
 	}
-	parts, err := t.layOut(ctx, r.ExpandRequest, w)
+	parts, err := t.layOut(ctx, r, w)
 	if err != nil {
 		return err
 	}
 	for _, part := range parts {
 		part.addJob(w, out)
+		j := beside(part)
 		disk := Ramdisk{Site: part.site, Of: int64(len(part.nodes)), Initrd: r.Artifacts["initrd"], Hosts: part.listed}
 		for _, n := range part.nodes {
 			disk.Kernels = append(disk.Kernels, r.Artifacts["kernel-"+n.Role.Name])
@@ -136,13 +150,16 @@ func (t *testbed) expandRamdisk(ctx context.Context, r sdk.ExpandRequest[Ramdisk
 		}
 		disk.Kernels, disk.Systems = unique(disk.Kernels), unique(disk.Systems)
 		added := sdk.Add(out, "g5k_ramdisk", part.site, disk).Ref("job", "g5k_job", part.site, "uid")
+		if j.store != "" {
+			added.DependsOn("g5k_store", j.store)
+		}
 		if part.listed == nil {
 			added.Ref("hosts", "g5k_job", part.site, "assigned_nodes")
 		}
 		for i, n := range part.nodes {
 			want := part.node(i, n)
 			want.Kernel, want.Initrd = r.Artifacts["kernel-"+n.Role.Name], r.Artifacts["initrd"]
-			want.KernelParams = x.Roles[n.Role.Name].KernelParams
+			want.KernelParams = append(slices.Clone(x.Roles[n.Role.Name].KernelParams), j.params...)
 			added := sdk.Add(out, "g5k_node", n.Name, want).Ref("job", "g5k_job", part.site, "uid").DependsOn("g5k_ramdisk", part.site)
 			if part.listed == nil {
 				added.Ref("hosts", "g5k_job", part.site, "assigned_nodes")

@@ -61,6 +61,10 @@ func provider(t *testbed, stale time.Duration) sdk.Provider {
 				Timeouts: short,
 				Doc:      "An address that may mount your home for as long as a job lasts.",
 			}),
+			sdk.Managed[Store]("g5k_store", stores{t}, sdk.Options{
+				Timeouts: plugins.Timeouts{Create: 2 * time.Hour, Update: 2 * time.Hour, Delete: 20 * time.Minute},
+				Doc:      "Store paths in a folder of your home at a site, which nodes mount by NFS.",
+			}),
 			sdk.Managed[Ramdisk]("g5k_ramdisk", ramdisks{t}, sdk.Options{
 				Timeouts: bootTimeouts(),
 				Doc:      "Kernel and initrd in the memory of nodes, which pass them on to each other.",

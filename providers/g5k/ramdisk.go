@@ -217,8 +217,9 @@ func (r ramdisks) giveBack(ctx context.Context, op sdk.Operation, host string) {
 	}
 	defer s.Close()
 	script := findFolder(op.UUID) + `; rm -rf "$d"`
-	if s.ours {
-		script = "nohup sh -c 'sleep 1; systemctl --no-block reboot || reboot -f' >/dev/null 2>&1 </dev/null &"
+	if s.ours { // one whose store is elsewhere may have none in a moment
+		script = "nohup sh -c 'if grep -q nfs_store= /proc/cmdline; then sleep 0.3; echo s >/proc/sysrq-trigger; echo b >/proc/sysrq-trigger; fi; " +
+			"sleep 1; systemctl --no-block reboot || reboot -f' >/dev/null 2>&1 </dev/null &"
 	}
 	if _, _, err := s.shell(ctx, script); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		op.Log(fmt.Sprintf("%s is left as it is: %v", host, err))

@@ -1,8 +1,8 @@
 # Builds what machines boot: a kernel for each role, and one initrd for all of
 # them. `store` says where a machine finds the store: in the initrd ("ramdisk"),
-# on a disk ("image"), on the host ("9p"), or on the partition that an image was
-# unpacked into ("partition"). `physical` machines are of metal: they have
-# drivers, and take their network as they find it.
+# on a disk ("image"), on the host ("9p"), on the partition that an image was
+# unpacked into ("partition"), or in a folder of a server ("nfs"). `physical`
+# machines are of metal: they have drivers, and take their network as they find it.
 { lib, pkgs, roles, store, physical ? false, ... }:
 let
   names = builtins.attrNames roles;
@@ -16,9 +16,15 @@ let
     "virtio_pci" "virtio_net" "virtio_blk" "virtio_rng" "virtio_console" "loop" "squashfs" "overlay"
     "9p" "9pnet_virtio" "af_packet" "8021q"
   ] ++ lib.optionals physical (import ./drivers.nix)
+  ++ lib.optionals (store == "nfs") [ "nfs" "nfsv3" "nfsv4" ]
   ++ lib.concatMap
     (name: let boot = roles.${name}.config.boot; in boot.initrd.kernelModules ++ boot.kernelModules)
     names);
+
+  # What of a store whose files are somebody's has to be root's: sudo loads
+  # nothing else.
+  rootsOwn = { config, ... }: builtins.unsafeDiscardStringContext
+    (lib.optionalString (!(pkgs ? standin) && (config.security.sudo.enable or false)) "${config.security.sudo.package or pkgs.sudo}");
 
   # A static shell with the usual programs.
   busybox = if pkgs ? pkgsStatic then pkgs.pkgsStatic.busybox else pkgs.standin.busybox;
@@ -126,6 +132,10 @@ let
       shift
     done
     ${lib.optionalString (store == "ramdisk") "cp ${image}/store.squashfs root/store.squashfs"}
+    ${lib.optionalString (store == "nfs") ''
+      mkdir root/nxc-owned
+      ${lib.concatMapStrings (name: "echo \"${rootsOwn roles.${name}}\" >root/nxc-owned/${name}\n") names}
+    ''}
     mkdir "$out"
     chmod -R u+w root
     cd root
@@ -144,6 +154,10 @@ in
   names)
 // lib.optionalAttrs (store == "image") {
   store = { drv = image; file = "store.squashfs"; };
+}
+// lib.optionalAttrs (store == "nfs") {
+  # All that the systems refer to, one path a line.
+  closure = { drv = pkgs.closureInfo { rootPaths = builtins.attrValues systems; }; file = "store-paths"; };
 }
 // lib.optionalAttrs (store == "partition") {
   tarball = { drv = tarball; file = "image.tar.zst"; };

@@ -58,7 +58,7 @@ in
   system=$(cat "/nxc-roles/$role") || fail "the image has no system for the role $role"
   hostname "$node"
 
-  ${if store == "partition" then "" else where.mount + network}
+  ${if store == "partition" then "" else if store == "nfs" then network + where.mount else where.mount + network}
   [ -x "/new$system/init" ] || fail "the store has no $system/init"
   printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >/new/etc/hosts
   ip -4 addr show "$first" 2>/dev/null | sed -n "s|^ *inet \([0-9.]*\)/.*|\1\t$node|p" >>/new/etc/hosts

@@ -39,6 +39,34 @@ in
         fail "cannot mount the host's store by 9p"
     '';
   };
+  # The store is a folder of a server: nfs_store=SERVER:/PATH, with further
+  # options of the mount in nfs_options. What is in it does not change, so it is
+  # asked about seldom; it is its owner's, and what has to be root's becomes so in
+  # the overlay.
+  nfs = {
+    root = inMemory;
+    mount = below ''
+      store=$(parameter nfs_store)
+      [ -n "$store" ] || fail "the kernel's command line does not say where the store is (nfs_store=SERVER:/PATH)"
+      ln -sf /new/etc/resolv.conf /etc/resolv.conf
+      options=$(parameter nfs_options)
+      tries=0
+      until mount -t nfs -o "ro,vers=3,proto=tcp,nolock,nocto,actimeo=600''${options:+,$options}" "$store" "$ro"; do
+        tries=$((tries + 1))
+        [ $tries -lt 20 ] || fail "cannot mount the store from $store: is it exported to this node, and does this kernel know NFS?"
+        sleep 2
+      done
+    '' + ''
+      # Through an overlay nothing is read from servers without access lists.
+      [ -e "/new$system/init" ] || {
+        umount /new/nix/store
+        mount -o bind "$ro" /new/nix/store || fail "cannot mount the store"
+      }
+      for path in $(cat "/nxc-owned/$role"); do
+        [ ! -e "/new$path" ] || chown -R 0:0 "/new$path" || echo "nxc: $path is not root's"
+      done
+    '';
+  };
   # Root is a partition, which an image was unpacked into: root=DEVICE.
   partition = {
     root = ''
