@@ -91,9 +91,7 @@ type ImageConfig struct {
 	Filesystem  string           `nxc:"filesystem,optional,default=ext4" doc:"File system of the nodes' root: ext4 or xfs."`
 }
 
-func (c RamdiskConfig) where() Where {
-	return Where{c.Site, c.Sites, c.Cluster, c.Nodes, c.Spares, c.Walltime, c.Queue, c.Types, c.Properties, c.Reservation, c.StartAfter, c.Project, c.JobID, c.DeleteJob, c.Machines}
-}
+func (c RamdiskConfig) where() Where { return Where(c) }
 
 func (c ImageConfig) where() Where {
 	return Where{c.Site, c.Sites, c.Cluster, c.Nodes, c.Spares, c.Walltime, c.Queue, append([]string{"deploy"}, c.Types...), c.Properties, c.Reservation, c.StartAfter, c.Project, c.JobID, c.DeleteJob, c.Machines}
