@@ -1,5 +1,6 @@
 # Types into a terminal and reads from it, as the lines of a file say:
 #   python3 type.py LINES PROGRAM [ARGUMENT…]
+# see TEXT waits a minute for a text, await TEXT for as long as a test takes.
 import fcntl, os, pty, select, signal, struct, sys, termios, time
 
 pid, terminal = pty.fork()
@@ -25,8 +26,8 @@ def read(seconds):
 
 for line in open(sys.argv[1]):
     verb, _, text = line.rstrip("\n").partition(" ")
-    if verb == "see":
-        end = time.time() + 60
+    if verb in ("see", "await"):
+        end = time.time() + (60 if verb == "see" else 1200)
         while text.encode() not in said:
             if time.time() > end or not read(0.2) and text.encode() not in said:
                 sys.exit(f"\nwaited for {text!r}")
