@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 )
 
 // image is an environment as it is put on nodes.

@@ -18,9 +18,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 )
 
 // Machine is what nodes of the kind Machines boot before anything is deployed:

@@ -11,9 +11,10 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
-	"golang.org/x/crypto/ssh"
 )
 
 // Kind is what nodes are made of.
