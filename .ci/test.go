@@ -2,8 +2,8 @@
 
 // This program runs `go test -json` with the arguments that it is given and
 // prints what a person wants to see: a line for each package with its number
-// of tests, the whole output of what failed, what was skipped and why, and a
-// count at the end. It exits 1 when anything failed, when nothing ran, or when
+// of tests, the whole output of what failed, what was skipped and why, and at
+// the end a count and the tests that took longest. It exits 1 when anything failed, when nothing ran, or when
 // the tests left something behind: see leftovers.
 package main
 
@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type summary struct {
 	packages map[string]*result
 	builds   map[string][]string // output of compilers by import path
 	failed   []string            // packages
+	took     []event             // ends of tests that have no tests of their own
 }
 
 func main() {
@@ -108,6 +110,12 @@ func (s *summary) event(e event) {
 			return
 		}
 		r.testEnd(e)
+		// A test ends after those that it is made of.
+		if !slices.ContainsFunc(s.took, func(part event) bool {
+			return part.Package == e.Package && strings.HasPrefix(part.Test, e.Test+"/")
+		}) {
+			s.took = append(s.took, e)
+		}
 	}
 }
 
@@ -180,6 +188,16 @@ func (s *summary) explain(e event, r *result) {
 	}
 }
 
+// slowest prints the tests that took longest, where they took long.
+func (s *summary) slowest() {
+	slices.SortStableFunc(s.took, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range s.took[:min(20, len(s.took))] {
+		if e.Elapsed > 10 {
+			fmt.Fprintf(s.out, "slow  %-60s %17.2fs\n", e.Test, e.Elapsed)
+		}
+	}
+}
+
 // report prints the count, and returns whether all is well.
 func (s *summary) report(took time.Duration) bool {
 	var passed, failed, skipped, packages int
@@ -189,6 +207,7 @@ func (s *summary) report(took time.Duration) bool {
 			packages++
 		}
 	}
+	s.slowest()
 	fmt.Fprintf(s.out, "\n%d tests in %d packages: %d passed, %d failed, %d skipped, in %s\n",
 		passed+failed+skipped, packages, passed, failed, skipped, took.Round(100*time.Millisecond))
 	for _, p := range s.failed {
