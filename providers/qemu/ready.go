@@ -140,6 +140,9 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			m.endFailed(ctx, have, b)
 			return m.notReady(have, b, "It said: "+reason)
 		}
+		if strings.Contains(b.text, deaf) {
+			return passing{m.notReady(have, b, "Its network's switch did not hear it, or it did not hear the switch.")}
+		}
 		if b.phase() == "waiting for ssh" || time.Since(started) > unannounced {
 			trying, done := whileNamed(ctx, process, "-uuid", have.UUID)
 			last = m.tryToken(trying, op, have, token)
@@ -164,7 +167,7 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			why, silent := m.explainEnd(have)
 			err := m.notReady(have, b, why)
 			if silent && b.text == "" {
-				return crashed{err}
+				return passing{err}
 			}
 			return err
 		}
@@ -210,11 +213,14 @@ func (m machines) endFailed(ctx context.Context, have *Machine, b *boot) {
 	_ = m.crash(ctx, have) // what is wrong is said already
 }
 
-// crashed is about a QEMU that ended before anything was heard of it or of its
-// machine.
-type crashed struct{ error }
+// passing is a failure that another start is likely not to meet.
+type passing struct{ error }
 
-func (c crashed) Unwrap() error { return c.error }
+func (p passing) Unwrap() error { return p.error }
+
+// deaf is what the first stage says when nobody answers on the first interface,
+// although each switch does.
+const deaf = "nxc: no address for eth0"
 
 // explainEnd says how a machine ended by itself, and whether its QEMU said
 // nothing of that.
