@@ -32,25 +32,6 @@ func (t *testbed) flavours() []sdk.Flavour {
 
 // Where is what all flavours say of the nodes that are reserved.
 type Where struct {
-	Site        string
-	Sites       map[string]int64
-	Cluster     string
-	Nodes       int64
-	Spares      int64
-	Walltime    string
-	Queue       string
-	Types       []string
-	Properties  string
-	Reservation string
-	StartAfter  string
-	Project     string
-	JobID       int64
-	DeleteJob   bool
-	Machines    string
-}
-
-// RamdiskConfig is the body of a flavour block of g5k-ramdisk.
-type RamdiskConfig struct {
 	Site        string           `nxc:"site,optional" doc:"Site, such as grenoble. Either this, or sites."`
 	Sites       map[string]int64 `nxc:"sites,optional" doc:"Several sites, each with how many nodes it gives: { lyon = 2, nancy = 1 }. Nodes take them in the order of the sites' names."`
 	Cluster     string           `nxc:"cluster,optional" doc:"Cluster that all nodes are of."`
@@ -68,33 +49,16 @@ type RamdiskConfig struct {
 	Machines    string           `nxc:"machines,optional" doc:"File that lists the nodes to take, one a line, of a job that runs, such as OAR's own ($OAR_NODEFILE)."`
 }
 
+// RamdiskConfig is the body of a flavour block of g5k-ramdisk.
+type RamdiskConfig struct{ Where }
+
 // ImageConfig is the body of a flavour block of g5k-image.
 type ImageConfig struct {
-	Site        string           `nxc:"site,optional" doc:"Site, such as grenoble. Either this, or sites."`
-	Sites       map[string]int64 `nxc:"sites,optional" doc:"Several sites, each with how many nodes it gives: { lyon = 2, nancy = 1 }. Nodes take them in the order of the sites' names."`
-	Cluster     string           `nxc:"cluster,optional" doc:"Cluster that all nodes are of."`
-	Nodes       int64            `nxc:"nodes,optional" doc:"How many nodes to reserve, where that is not the number of the composition's: for a role that takes the rest."`
-	Spares      int64            `nxc:"spares,optional" doc:"How many nodes to reserve beyond those that are used, to take the place of those that Kadeploy fails on; at each site."`
-	Walltime    string           `nxc:"walltime,optional,default=1h" doc:"For how long, as 1h30m or 1:30:00."`
-	Queue       string           `nxc:"queue,optional" doc:"Queue of OAR's: default, production."`
-	Types       []string         `nxc:"types,optional" doc:"Further types of the job, beside deploy."`
-	Properties  string           `nxc:"properties,optional" doc:"What the nodes must be like, in OAR's SQL."`
-	Reservation string           `nxc:"reservation,optional" doc:"Start at this date, in the time of Paris: 2026-12-01 08:00."`
-	StartAfter  string           `nxc:"start_after,optional" doc:"Do not start before this date."`
-	Project     string           `nxc:"project,optional" doc:"Project on whose account it is."`
-	JobID       int64            `nxc:"job_id,optional" doc:"Number of a job of the type deploy that is there already; OAR_JOB_ID takes its place where nothing is said. It is left alone in the end."`
-	DeleteJob   bool             `nxc:"delete_job,optional" doc:"Delete that job in the end."`
-	Machines    string           `nxc:"machines,optional" doc:"File that lists the nodes to take, one a line, of a job that runs."`
-	Vlan        int64            `nxc:"vlan,optional" doc:"KaVLAN network that the nodes boot into."`
-	Partition   string           `nxc:"partition,optional" doc:"Label of the partition to deploy on."`
-	Retries     int64            `nxc:"retries,optional,default=1" doc:"How often nodes that Kadeploy failed on are tried again."`
-	Filesystem  string           `nxc:"filesystem,optional,default=ext4" doc:"File system of the nodes' root: ext4 or xfs."`
-}
-
-func (c RamdiskConfig) where() Where { return Where(c) }
-
-func (c ImageConfig) where() Where {
-	return Where{c.Site, c.Sites, c.Cluster, c.Nodes, c.Spares, c.Walltime, c.Queue, append([]string{"deploy"}, c.Types...), c.Properties, c.Reservation, c.StartAfter, c.Project, c.JobID, c.DeleteJob, c.Machines}
+	Where
+	Vlan       int64  `nxc:"vlan,optional" doc:"KaVLAN network that the nodes boot into."`
+	Partition  string `nxc:"partition,optional" doc:"Label of the partition to deploy on."`
+	Retries    int64  `nxc:"retries,optional,default=1" doc:"How often nodes that Kadeploy failed on are tried again."`
+	Filesystem string `nxc:"filesystem,optional,default=ext4" doc:"File system of the nodes' root: ext4 or xfs."`
 }
 
 // extra is what the flavours' Nix half tells of the composition.
@@ -118,7 +82,7 @@ func readExtra(text json.RawMessage) (extra, error) {
 // expandRamdisk lays a composition out: at each site a job, what its nodes are
 // to boot, and the nodes.
 func (t *testbed) expandRamdisk(ctx context.Context, r sdk.ExpandRequest[RamdiskConfig], out *sdk.Expansion) error {
-	return t.expandJumping(ctx, r.ExpandRequest, r.Flavour.where(), out, func(part) jump { return jump{} })
+	return t.expandJumping(ctx, r.ExpandRequest, r.Flavour.Where, out, func(part) jump { return jump{} })
 }
 
 // jump is what nodes need that are started by kexec, beside kernel and initrd.
@@ -180,7 +144,8 @@ func (t *testbed) expandImage(ctx context.Context, r sdk.ExpandRequest[ImageConf
 	if err != nil {
 		return err
 	}
-	w := c.where()
+	w := c.Where
+	w.Types = append([]string{"deploy"}, c.Types...)
 	parts, err := t.layOut(ctx, r.ExpandRequest, w)
 	if err != nil {
 		return err
