@@ -64,6 +64,9 @@ type Events interface {
 	apply.Events
 	// Step says what is being done now, when that may take a while.
 	Step(text string)
+	// Waits says what a provider waits for outside an operation, such as an
+	// interface that has to be asked again.
+	Waits(text string)
 	// Nix passes on what Nix does, for a deployment.
 	Nix(d addr.Deployment, e nix.Event)
 	// Warn shows diagnostics that end nothing.

@@ -125,6 +125,7 @@ func (c *counted) Close(ctx context.Context) error { return c.Stop(ctx) }
 // silent hears events and forgets them.
 type silent struct{}
 
+func (silent) Waits(string)                                        {}
 func (silent) Step(string)                                         {}
 func (silent) Nix(addr.Deployment, nix.Event)                      {}
 func (silent) Warn(hcl.Diagnostics)                                {}

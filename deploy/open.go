@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	}
 	p := &Project{o: o, Config: cfg, Selection: selection, Store: store, restored: restored, snapshot: snapshot, recorded: recorded}
 	p.types = &types{p: p}
-	p.providers = newProviders(o.Plugins, p.folders, func(text string) { o.Events.Step(text) })
+	p.providers = newProviders(o.Plugins, p.folders, func(text string) { o.Events.Waits(text) })
 	return p, diags
 }
 

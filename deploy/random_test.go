@@ -300,6 +300,7 @@ func (quiet) Started(apply.Operation)                             {}
 func (quiet) Progress(apply.Operation, apply.Progress)            {}
 func (quiet) Done(apply.Operation, time.Duration, []plan.Problem) {}
 func (quiet) Skipped(*plan.Change, addr.Instance)                 {}
+func (quiet) Waits(string)                                        {}
 func (quiet) Step(string)                                         {}
 func (quiet) Nix(addr.Deployment, nix.Event)                      {}
 func (quiet) Warn(hcl.Diagnostics)                                {}

@@ -157,6 +157,15 @@ func (h *Human) Step(text string) {
 	h.status, h.nix = text, nixStatus{}
 }
 
+// Waits shows what a provider waits for: in a terminal as the step that it is,
+// elsewhere as a line, so that a log explains its pauses.
+func (h *Human) Waits(text string) {
+	h.Step(text)
+	if !h.o.Terminal {
+		h.print("%s\n", text)
+	}
+}
+
 // Nix shows what Nix does.
 func (h *Human) Nix(d addr.Deployment, e nix.Event) {
 	h.mu.Lock()

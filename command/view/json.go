@@ -130,6 +130,9 @@ func (j *JSON) emit(m message) {
 // Step is for people only.
 func (j *JSON) Step(string) {}
 
+// Waits tells what a provider waits for.
+func (j *JSON) Waits(text string) { j.emit(message{Type: "waiting", Message: text}) }
+
 // Note is for people only.
 func (j *JSON) Note(string) {}
 

@@ -20,6 +20,9 @@ var _ deploy.Events = Quiet{}
 // Step is not shown.
 func (Quiet) Step(string) {}
 
+// Waits is not shown.
+func (Quiet) Waits(string) {}
+
 // Nix is not shown.
 func (Quiet) Nix(addr.Deployment, nix.Event) {}
 

@@ -170,6 +170,10 @@ func (n networks) stillUsed(ctx context.Context, used *network.Network) error {
 			names = append(names, c.Name)
 		}
 	}
+	if len(names) == 0 {
+		return sdk.Error(fmt.Sprintf("Network %s is in use", used.Name),
+			"The engine says that containers are connected, and names none: a container that is being removed, or one of another node of a swarm. Destroy again in a moment.")
+	}
 	slices.Sort(names)
 	return sdk.Error(fmt.Sprintf("Network %s is in use", used.Name),
 		fmt.Sprintf("Containers that nxc did not put there are connected: %s. Disconnect them with docker network disconnect, then destroy again.", strings.Join(names, ", ")))
