@@ -286,7 +286,12 @@ func (p *Project) pluginProblems(a addr.Instance, diags plugins.Diagnostics) []p
 // diagnostics places problems in the user's files.
 func (p *Project) diagnostics(list []plan.Problem) hcl.Diagnostics {
 	var out hcl.Diagnostics
-	list = onePerDeath(list)
+	list = onePerCause(list, func(found *plan.Problem) string {
+		if r := p.Config.RangeOf(found.Addr, found.Path); r != nil {
+			return r.String()
+		}
+		return ""
+	})
 	for i := range list {
 		if d, ok := list[i].Source.(*hcl.Diagnostic); ok {
 			out = append(out, d)
@@ -298,7 +303,7 @@ func (p *Project) diagnostics(list []plan.Problem) hcl.Diagnostics {
 		}
 		if (list[i].Addr != addr.Instance{}) {
 			d.Subject = p.Config.RangeOf(list[i].Addr, list[i].Path)
-			if where := list[i].Addr.String(); where != "" && !strings.Contains(d.Summary, where) {
+			if where := list[i].Addr.String(); where != "" && !strings.Contains(d.Summary+d.Detail, where) {
 				d.Detail = strings.TrimSpace(fmt.Sprintf("%s: %s", where, d.Detail))
 			}
 		}

@@ -80,7 +80,7 @@ func (n nodes) reached(ctx context.Context, op sdk.Operation, have *Node) (*seat
 		return s, err
 	}
 	if reason, jobErr := n.goneWith(ctx, have.Site, have.Job); jobErr == nil && reason != "" {
-		return nil, sdk.Error(have.Name+" is gone", fmt.Sprintf("%s. nxc apply reserves nodes again.", upper(reason)))
+		return nil, sdk.Error("The job of the nodes is over", fmt.Sprintf("%s. nxc apply reserves nodes again.", upper(reason)))
 	}
 	return nil, sdk.Error(have.Name+" does not answer by ssh", fmt.Sprintf("%s: %v. nxc plan says whether it has to be replaced.", have.Host, err))
 }
