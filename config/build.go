@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/nixos-compose/nxc/nix"
 )
 
 // BuildSetting is one of Nix's settings, as a build block has it.
@@ -131,20 +133,13 @@ func checkBuilder(line string) error {
 	return nil
 }
 
-// checkStore accepts the stores whose paths lie in this machine's /nix/store,
-// from which nodes get their systems.
+// checkStore accepts the stores that nxc can find its way in.
 func checkStore(v cty.Value) (string, error) {
 	if v.Type() != cty.String {
 		return "", fmt.Errorf("it is a string, such as \"daemon\"")
 	}
-	text := v.AsString()
-	switch {
-	case text == "auto" || text == "daemon" || text == "local" || strings.HasPrefix(text, "unix://"):
-		return text, nil
-	case strings.HasPrefix(text, "ssh://") || strings.HasPrefix(text, "ssh-ng://"):
-		return "", fmt.Errorf("%q is another machine's store, and nodes get their systems from this one's. To have that machine build, and what it builds copied here, write builders = [%q] instead", text, text)
-	}
-	return "", fmt.Errorf("it is auto, daemon, local or unix://SOCKET, whose paths lie in this machine's /nix/store, from which nodes get their systems. Where Nix keeps its store in a folder of yours, run nxc where that folder is /nix")
+	_, err := nix.ParseStoreAddress(v.AsString(), "/")
+	return v.AsString(), err
 }
 
 func checkSubstituter(text string) error {

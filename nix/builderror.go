@@ -12,17 +12,26 @@ type BuildError struct {
 	Reason  string   // such as "failed with exit code 3"
 	LogTail []string // the last lines that its builder wrote
 	Outputs []Output // what was asked for and cannot be built because of it
+	Host    string   // where it was built; "" is this machine
 }
 
 func (e *BuildError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "building %s: %s", e.Name, e.Reason)
+	fmt.Fprintf(&b, "building %s", e.Name)
+	if e.Host != "" {
+		b.WriteString(" on " + e.Host)
+	}
+	b.WriteString(": " + e.Reason)
 	if len(e.LogTail) > 0 {
 		b.WriteString("; the last lines of its log:")
 		for _, line := range e.LogTail {
 			b.WriteString("\n  " + line)
 		}
-		b.WriteString("\nThe whole log: nix-store --read-log " + e.Drv)
+		b.WriteString("\nThe whole log: ")
+		if e.Host != "" {
+			b.WriteString("ssh " + e.Host + " ")
+		}
+		b.WriteString("nix-store --read-log " + e.Drv)
 	}
 	return b.String()
 }

@@ -41,6 +41,7 @@ type cacheKey struct {
 	Document   document
 	Folders    []string // what may be read
 	Build      bool     // import from derivation is allowed
+	StoreRoot  string   `json:",omitempty"`
 }
 
 func (k cacheKey) hash() (string, error) {
@@ -84,7 +85,7 @@ func (n *Nix) lookup(key string, local bool) *Evaluation {
 		return nil
 	}
 	for _, o := range e.Outputs() {
-		if !existsInStore(o.Drv) && !existsInStore(o.Path) {
+		if !n.exists(o.Drv) && !n.exists(o.Path) {
 			n.logger.Debug("evaluation cache: a derivation is gone", "drv", o.Drv)
 			return nil
 		}
@@ -96,12 +97,12 @@ func (n *Nix) lookup(key string, local bool) *Evaluation {
 	return e
 }
 
-// existsInStore reports whether a store path is there, without asking Nix.
-func existsInStore(path string) bool {
+// exists reports whether a store path is there, without asking Nix.
+func (n *Nix) exists(path string) bool {
 	if path == "" {
 		return false
 	}
-	_, err := os.Lstat(path)
+	_, err := os.Lstat(n.physical(path))
 	return err == nil
 }
 

@@ -36,7 +36,7 @@ func TestForgetOldest(t *testing.T) {
 	for i := range cacheEntries + extra {
 		key := fmt.Sprintf("key%03d", i)
 		want := i >= extra
-		if existsInStore(n.entryPath(key)) != want || existsInStore(n.derivationRoots(key)) != want {
+		if n.exists(n.entryPath(key)) != want || n.exists(n.derivationRoots(key)) != want {
 			t.Errorf("entry %d: kept is not %v", i, want)
 		}
 	}

@@ -25,7 +25,7 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 	var present []string
 	for _, path := range paths {
 		valid[path] = false
-		if isWithin(path, storeDir) && existsInStore(path) {
+		if isWithin(path, storeDir) && n.exists(path) {
 			present = append(present, path)
 		}
 	}

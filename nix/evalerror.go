@@ -173,7 +173,7 @@ func containsFrame(frames []Frame, f Frame) bool {
 // isUserFile reports whether a file is the user's own: not the library's, not
 // a flavour's, not of nixpkgs.
 func (e *evaluator) isUserFile(path string) bool {
-	if path == "" || isWithin(path, storeDir) || isWithin(path, e.cacheDir) {
+	if path == "" || isWithin(path, storeDir) || isWithin(path, e.physical(storeDir)) || isWithin(path, e.cacheDir) {
 		return false
 	}
 	if p := e.request.Nixpkgs.Path; p != "" && isWithin(path, p) {

@@ -113,6 +113,7 @@ func (e *evaluator) locate(ctx context.Context) error {
 		Document:   e.request.document(e.standinIndex, e.emulatorIndex, e.flavour),
 		Folders:    e.folders,
 		Build:      e.request.ImportFromDerivation,
+		StoreRoot:  e.where.Root,
 	}.hash()
 	return err
 }
@@ -199,7 +200,7 @@ func (e *evaluator) writeRequest() (path string, start time.Time, err error) {
 // immutable lists the folders that need no record: what lies there is part of
 // the key.
 func (e *evaluator) immutable(request string) []string {
-	folders := []string{storeDir, e.library, e.tracer, request}
+	folders := []string{storeDir, e.physical(storeDir), e.library, e.tracer, request}
 	if e.flavour != "" {
 		folders = append(folders, e.flavour)
 	}
@@ -218,7 +219,7 @@ func (e *evaluator) arguments(request string) []string {
 	args := []string{
 		"--eval", "--strict", "--json", "--read-write-mode", "--show-trace", "-vv",
 		"--log-format", "internal-json",
-		"-I", "nxc-store=" + storeDir,
+		"-I", "nxc-store=" + e.physical(storeDir),
 		"-I", "nxc-library=" + e.library,
 		"-I", "nxc-trace=" + e.tracer,
 		"-I", "nxc-request=" + request,

@@ -66,7 +66,7 @@ func TestEvaluate(t *testing.T) {
 		t.Error("the first evaluation came from the cache")
 	}
 	for _, o := range e.Outputs() {
-		if !strings.HasSuffix(o.Drv, ".drv") || !existsInStore(o.Drv) {
+		if !strings.HasSuffix(o.Drv, ".drv") || !n.exists(o.Drv) {
 			t.Errorf("derivation %q does not exist", o.Drv)
 		}
 		if !strings.HasPrefix(o.Path, storeDir+"/") {

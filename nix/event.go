@@ -25,6 +25,9 @@ const (
 	EventSubstituting EventKind = "substituting"
 	// EventSubstituted: Name's copy has ended.
 	EventSubstituted EventKind = "substituted"
+	// EventCopying: Name is copied to or from the machine that builds, as one of
+	// Expected of which Done are finished; or, without Name, Text says what will be.
+	EventCopying EventKind = "copying"
 	// EventWaiting: Text says what Nix waits for, such as another Nix.
 	EventWaiting EventKind = "waiting"
 	// EventPhase: Name's build entered the phase Text.

@@ -70,6 +70,8 @@ type Nix struct {
 	decided  settings  // with those of the project
 	project  []setting // of the project, which have the last word
 
+	where StoreAddress
+
 	instantiate, store string // absolute paths of the two commands
 
 	versionMu sync.Mutex
@@ -118,9 +120,19 @@ func New(o Options) (*Nix, error) {
 	}
 	n.settings = readSettings(n.environ)
 	n.decided = maps.Clone(n.settings)
+	own := settings{}
 	for _, s := range o.Settings {
-		n.project = append(n.project, setting{s.Name, s.Value})
-		n.decided.set(s.Name, strings.Fields(s.Value))
+		own.set(s.Name, strings.Fields(s.Value))
+		if s.Name != "store" {
+			n.project = append(n.project, setting{s.Name, s.Value})
+			n.decided.set(s.Name, strings.Fields(s.Value))
+		}
+	}
+	if n.where, err = findStore(own, n.settings, n.environ); err != nil {
+		return nil, err
+	}
+	if n.where.setting != "" {
+		n.project = append(n.project, setting{"store", n.where.setting})
 	}
 	return n, nil
 }

@@ -29,6 +29,8 @@ type command struct {
 	settings []setting
 	onLog    func(logEntry) // hears each line of the log; may be nil
 	grace    time.Duration  // until an interrupted command is killed; the default is queryGrace
+
+	elsewhere bool // it speaks to another machine, by ssh
 }
 
 // CommandError is a Nix command that failed without an error that nxc
@@ -59,6 +61,9 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 	}
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env = withSettings(n.environ, slices.Concat(n.settings.base(os.Geteuid() == 0, groupFile()), n.project, c.settings))
+	if c.elsewhere {
+		cmd.Env = append(cmd.Env, "NIX_SSHOPTS="+sshOptions(n.environ))
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
@@ -88,7 +93,7 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s was interrupted: %w", name, context.Cause(ctx))
 	case err != nil:
-		if trouble := storeError(log.tail); trouble != nil {
+		if trouble := storeError(log.tail); trouble != nil && !c.elsewhere {
 			return nil, trouble
 		}
 		return stdout.Bytes(), &CommandError{Command: name, Err: err, Stderr: log.tail}

@@ -31,13 +31,22 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, rootDir string, pro
 	}
 	var failures BuildErrors
 	built := 0
-	for _, local := range []bool{true, false} {
-		some := distinct(outputs, local)
-		if len(some) == 0 {
+	local, other := distinct(outputs, true), distinct(outputs, false)
+	runs := []realiser{{outputs: local, local: true}, {outputs: other}}
+	if n.where.Remote != "" { // which decides itself whom it asks
+		runs = []realiser{{outputs: slices.Concat(local, other)}}
+	}
+	for i := range runs {
+		r := &runs[i]
+		r.Nix, r.progress = n, progress
+		if len(r.outputs) == 0 {
 			continue
 		}
-		r := realiser{Nix: n, outputs: some, local: local, progress: progress}
-		err := r.realise(ctx, rootDir)
+		realise := r.realise
+		if n.where.Remote != "" {
+			realise = r.realiseThere
+		}
+		err := realise(ctx, rootDir)
 		built += r.done
 		var failed BuildErrors
 		if errors.As(err, &failed) {
@@ -90,28 +99,32 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 	if r.local {
 		settings = append(settings, setting{"substitute", "false"})
 	}
-	_, err = r.run(ctx, command{
-		path: r.store,
-		args: append([]string{
-			"--realise", "--keep-going", "--log-format", "internal-json",
-			"--add-root", filepath.Join(rootDir, rootName(r.outputs)), "--indirect",
-		}, targets...),
-		settings: settings,
-		grace:    buildGrace,
-		onLog:    func(e logEntry) { r.observe(e, r.progress) },
-	})
-	if ctx.Err() != nil {
+	if err := r.build(ctx, rootDir, settings, append([]string{"--add-root", filepath.Join(rootDir, rootName(r.outputs)), "--indirect"}, targets...)...); err != nil {
 		return err
 	}
-	if err != nil {
-		return r.explain(ctx, err, rootDir)
-	}
 	for _, o := range r.outputs {
-		if isWithin(o.Path, storeDir) && !existsInStore(o.Path) {
+		if isWithin(o.Path, storeDir) && !r.exists(o.Path) {
 			return fmt.Errorf("%s was built, but %s is %w", storeName(o.Drv), o.Path, ErrNotValid)
 		}
 	}
 	return nil
+}
+
+// build has Nix realise targets, and explains what failed.
+func (r *realiser) build(ctx context.Context, rootDir string, settings []setting, args ...string) error {
+	_, err := r.run(ctx, command{
+		path:     r.store,
+		args:     append([]string{"--realise", "--keep-going", "--log-format", "internal-json"}, args...),
+		settings: settings,
+		grace:    buildGrace,
+		onLog:    func(e logEntry) { r.observe(e, r.progress) },
+
+		elsewhere: r.where.Remote != "",
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return r.explain(ctx, err, rootDir)
 }
 
 // targets are the arguments for nix-store: of each derivation just the wanted
@@ -120,13 +133,13 @@ func (r *realiser) targets() ([]string, error) {
 	var targets []string
 	for _, o := range r.outputs {
 		switch {
-		case existsInStore(o.Drv):
+		case r.exists(o.Drv):
 			target := o.Drv
-			if name := outputName(o); name != "" {
+			if name := r.outputName(o); name != "" {
 				target += "!" + name
 			}
 			targets = append(targets, target)
-		case existsInStore(o.Path):
+		case r.exists(o.Path):
 			targets = append(targets, o.Path)
 		default:
 			return nil, fmt.Errorf("%s (%s) is %w: it was collected as garbage since it was evaluated; evaluate again",
@@ -149,8 +162,8 @@ func rootName(outputs []Output) string {
 // outputName finds in a derivation the name of the output that has the wanted
 // path; "" if the derivation does not say. A derivation begins with its
 // outputs: Derive([("out","/nix/store/…","",""),…
-func outputName(o Output) string {
-	text, err := os.ReadFile(o.Drv)
+func (n *Nix) outputName(o Output) string {
+	text, err := os.ReadFile(n.physical(o.Drv))
 	if err != nil || o.Path == "" {
 		return ""
 	}
@@ -177,7 +190,7 @@ func (r *realiser) explain(ctx context.Context, err error, rootDir string) error
 	}
 	var built []Output
 	for _, o := range r.outputs {
-		if existsInStore(o.Path) {
+		if r.exists(o.Path) {
 			built = append(built, o)
 			continue
 		}

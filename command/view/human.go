@@ -336,6 +336,11 @@ func nixText(e nix.Event) (text string, worthALine bool) {
 		return "building " + e.Name, true
 	case nix.EventSubstituting, nix.EventDownloading:
 		return "fetching " + e.Name, true
+	case nix.EventCopying:
+		if e.Name == "" {
+			return "copying " + e.Text, true
+		}
+		return "copying " + e.Name, false
 	case nix.EventPreparing, nix.EventWaiting, nix.EventWarning:
 		return e.Text, true
 	}
