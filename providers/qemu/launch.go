@@ -36,7 +36,9 @@ func (m machines) start(ctx context.Context, op sdk.Operation, have *Machine) er
 	}
 	defer release()
 	err = m.startOnce(ctx, op, have)
-	if errors.As(err, new(passing)) && ctx.Err() == nil {
+	var failed passing
+	if errors.As(err, &failed) && ctx.Err() == nil {
+		op.Note("Started once more: " + failed.why)
 		if err := m.crash(ctx, have); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (m machines) Link(ctx context.Context, _ sdk.Operation, have *Machine, l pl
 	}
 	for i, nic := range have.interfaces() {
 		dir := m.folderOf(kindNetwork, nic.Network)
-		p, err := lan.Plugged(dir, fmt.Sprintf("%s-%d", have.ID, i))
+		p, err := lan.Plugged(dir, portID(have, i))
 		if errors.Is(err, fs.ErrNotExist) {
 			return sdk.Error(have.Name+" is not plugged in", "Its network has forgotten it. Run nxc apply.")
 		}

@@ -220,7 +220,7 @@ func (m machines) plugIn(ctx context.Context, have *Machine, runs bool) error {
 			return err
 		}
 		dir := m.folderOf(kindNetwork, nic.Network)
-		p := lan.Port{ID: fmt.Sprintf("%s-%d", have.ID, i), Socket: socket, MAC: lan.MAC(a), Address: a, Names: append([]string{have.Name}, have.Aliases...)}
+		p := lan.Port{ID: portID(have, i), Socket: socket, MAC: lan.MAC(a), Address: a, Names: append([]string{have.Name}, have.Aliases...)}
 		if before, err := lan.Plugged(dir, p.ID); err == nil && runs {
 			p.Link = before.Link
 		}
@@ -243,6 +243,9 @@ func (m machines) plugIn(ctx context.Context, have *Machine, runs bool) error {
 	return nil
 }
 
+// portID names the place where one of a machine's interfaces is plugged in.
+func portID(have *Machine, i int) string { return fmt.Sprintf("%s-%d", have.ID, i) }
+
 // checkPort has the switch take a port, and reports ports of the host that
 // somebody else has.
 func (m machines) checkPort(ctx context.Context, network, id string, have *Machine) error {
@@ -263,7 +266,7 @@ func (m machines) checkPort(ctx context.Context, network, id string, have *Machi
 func (m machines) unplug(ctx context.Context, have *Machine) error {
 	for i, nic := range have.interfaces() {
 		dir := m.folderOf(kindNetwork, nic.Network)
-		if err := lan.Unplug(dir, fmt.Sprintf("%s-%d", have.ID, i)); err != nil {
+		if err := lan.Unplug(dir, portID(have, i)); err != nil {
 			return err
 		}
 		_, _ = m.askSwitch(ctx, nic.Network, true) // one that is dead has nothing plugged in

@@ -137,8 +137,8 @@ func (m machines) awaitQEMU(ctx context.Context, have *Machine, process int) err
 		ended := time.Since(started) > 500*time.Millisecond && !names(process, "-uuid", have.UUID)
 		if ended || time.Since(started) > time.Minute || ctx.Err() != nil {
 			err = m.explainLaunch(have, err)
-			if _, silent := m.explainEnd(have); ended && silent {
-				return passing{err}
+			if why, silent := m.explainEnd(have); ended && silent {
+				return passing{err, why}
 			}
 			return err
 		}

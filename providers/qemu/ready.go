@@ -141,7 +141,8 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			return m.notReady(have, b, "It said: "+reason)
 		}
 		if strings.Contains(b.text, deaf) {
-			return passing{m.notReady(have, b, "Its network's switch did not hear it, or it did not hear the switch.")}
+			why := m.explainDeaf(ctx, have)
+			return passing{m.notReady(have, b, why), why}
 		}
 		if b.phase() == "waiting for ssh" || time.Since(started) > unannounced {
 			trying, done := whileNamed(ctx, process, "-uuid", have.UUID)
@@ -167,7 +168,7 @@ func (m machines) awaitBoot(ctx context.Context, op sdk.Operation, have *Machine
 			why, silent := m.explainEnd(have)
 			err := m.notReady(have, b, why)
 			if silent && b.text == "" {
-				return passing{err}
+				return passing{err, why}
 			}
 			return err
 		}
@@ -214,13 +215,35 @@ func (m machines) endFailed(ctx context.Context, have *Machine, b *boot) {
 }
 
 // passing is a failure that another start is likely not to meet.
-type passing struct{ error }
+type passing struct {
+	error
+	why string // in a line
+}
 
 func (p passing) Unwrap() error { return p.error }
 
 // deaf is what the first stage says when nobody answers on the first interface,
 // although each switch does.
 const deaf = "nxc: no address for eth0"
+
+// explainDeaf says what the first network's switch knows of a machine that
+// heard nothing of it.
+func (m machines) explainDeaf(ctx context.Context, have *Machine) string {
+	status, err := m.askSwitch(ctx, have.Network, false)
+	if err != nil {
+		return fmt.Sprintf("It got no address: its network's switch does not answer (%v).", err)
+	}
+	for _, p := range status.Ports {
+		switch {
+		case p.ID != portID(have, 0):
+		case !p.Connected:
+			return "It got no address: its network's switch is not connected to it."
+		default:
+			return fmt.Sprintf("It got no address: its network's switch heard %d frames of it, and had %d for it.", p.Heard, p.Told)
+		}
+	}
+	return "It got no address: it is not plugged into its network's switch."
+}
 
 // explainEnd says how a machine ended by itself, and whether its QEMU said
 // nothing of that.

@@ -37,6 +37,8 @@ type Status struct {
 type PortStatus struct {
 	ID        string
 	Connected bool
+	Heard     uint64          // frames that the machine sent
+	Told      uint64          // frames for the machine, those that its link loses among them
 	Failed    []FailedForward // ports of the host that could not be opened
 }
 
@@ -119,7 +121,7 @@ func (n *network) status() *Status {
 	defer n.mu.Unlock()
 	s := &Status{ID: n.config.ID, PID: os.Getpid()}
 	for _, p := range n.ports {
-		one := PortStatus{ID: p.ID, Connected: p.connected.Load()}
+		one := PortStatus{ID: p.ID, Connected: p.connected.Load(), Heard: p.heard.Load(), Told: p.told.Load()}
 		for _, f := range p.forwards {
 			if f.err != nil {
 				one.Failed = append(one.Failed, FailedForward{f.Listen.String(), f.err.Error()})

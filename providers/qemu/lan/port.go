@@ -25,6 +25,8 @@ type port struct {
 	gateway   netip.Addr
 	link      atomic.Pointer[Link]
 	connected atomic.Bool
+	heard     atomic.Uint64 // frames of the machine
+	told      atomic.Uint64 // frames for the machine
 	forwards  []*forward
 	cancel    context.CancelFunc
 }
@@ -109,6 +111,11 @@ func (p *port) carry(ctx context.Context, to io.Writer, from io.Reader, fromMach
 				slog.Debug("a connection ended", "port", p.ID, "error", err)
 			}
 			return
+		}
+		if fromMachine {
+			p.heard.Add(1)
+		} else {
+			p.told.Add(1)
 		}
 		link := *p.link.Load()
 		if link != (Link{}) && p.isManagement(frame[4:]) {
