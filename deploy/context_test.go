@@ -80,7 +80,7 @@ func TestDigest(t *testing.T) {
 	}
 	c.nodes[0].Address = "10.0.0.4"
 	moved := digest("a1")
-	c.nodes = append(c.nodes, plugins.NodeFact{Name: "zoe", Role: "client", Index: 1})
+	c.nodes = append(c.nodes, plugins.NodeFact{Name: "zoe", Role: "client"})
 	if joined := digest("a1"); moved == first || joined == moved || joined == first {
 		t.Errorf("got %s, then %s, then %s", first, moved, joined)
 	}

@@ -19,7 +19,7 @@ func contextsOf(d *Deployment, objects func(addr.Instance) cty.Value) (c *contex
 	c = &contexts{composition: d.Name.Composition, flavour: d.Name.Flavour, keys: d.keys}
 	for i := range d.Nodes {
 		n := &d.Nodes[i]
-		fact := plugins.NodeFact{Name: n.Name, Role: n.Role, Index: n.Index}
+		fact := plugins.NodeFact{Name: n.Name, Role: n.Role}
 		switch v := addressIn(objects(n.Addr), n.Address); {
 		case !v.IsKnown():
 			unknown = true

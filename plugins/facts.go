@@ -19,19 +19,17 @@ type Facts struct {
 
 // NodeFact is what is said of one node.
 type NodeFact struct {
-	Name    string `json:"name"`
-	Role    string `json:"role"`
-	Index   int    `json:"index"`
-	Address string `json:"address,omitempty"`
+	Name, Role string
+	Address    string // "" while it is not known
 }
 
-// deploymentFile is /etc/nxc/deployment.json. Its "deployment" map, from
-// address to host and role, is the one that NixOSCompose's scripts read.
+// deploymentFile is /etc/nxc/deployment.json. Scripts in NixOSCompose's projects
+// read "nodes", a list of names, and "deployment", from address to host and role.
 type deploymentFile struct {
 	Composition string              `json:"composition"`
 	Flavour     string              `json:"flavour"`
 	Roles       map[string][]string `json:"roles"`
-	Nodes       map[string]NodeFact `json:"nodes"`
+	Nodes       []string            `json:"nodes"`
 	Deployment  map[string]hostFact `json:"deployment"`
 	PublicKey   string              `json:"ssh_key.pub,omitempty"`
 }
@@ -75,11 +73,11 @@ func (f *Facts) Files(node string) ([]ContextFile, error) {
 func (f *Facts) Description() ([]byte, error) {
 	file := deploymentFile{
 		Composition: f.Composition, Flavour: f.Flavour, PublicKey: f.PublicKey,
-		Roles: map[string][]string{}, Nodes: map[string]NodeFact{}, Deployment: map[string]hostFact{},
+		Roles: map[string][]string{}, Nodes: []string{}, Deployment: map[string]hostFact{},
 	}
 	for _, n := range f.Nodes {
 		file.Roles[n.Role] = append(file.Roles[n.Role], n.Name)
-		file.Nodes[n.Name] = n
+		file.Nodes = append(file.Nodes, n.Name)
 		if n.Address != "" {
 			file.Deployment[n.Address] = hostFact{Host: n.Name, Role: n.Role}
 		}

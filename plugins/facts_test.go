@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,7 @@ func TestFactsFiles(t *testing.T) {
 	facts := Facts{Composition: "web", Flavour: "docker", PublicKey: "ssh-ed25519 AAAA nxc", Nodes: []NodeFact{
 		{Name: "client1", Role: "client", Address: "10.0.0.2"},
 		{Name: "server", Role: "server", Address: "10.0.0.3"},
-		{Name: "later", Role: "client", Index: 1},
+		{Name: "later", Role: "client"},
 	}}
 	files, err := facts.Files("client1")
 	if err != nil {
@@ -39,6 +40,7 @@ func TestFactsFiles(t *testing.T) {
 	}
 	var deployment struct {
 		Composition string `json:"composition"`
+		Nodes       []string
 		Deployment  map[string]struct{ Host, Role string }
 		Key         string `json:"ssh_key.pub"`
 	}
@@ -47,6 +49,9 @@ func TestFactsFiles(t *testing.T) {
 	}
 	if d := deployment.Deployment["10.0.0.3"]; d.Host != "server" || d.Role != "server" || deployment.Composition != "web" || !strings.HasPrefix(deployment.Key, "ssh-") {
 		t.Errorf("deployment.json: %+v", deployment)
+	}
+	if want := []string{"client1", "server", "later"}; !slices.Equal(deployment.Nodes, want) {
+		t.Errorf("deployment.json has the nodes %q, want %q", deployment.Nodes, want)
 	}
 	if _, err := facts.Files("nobody"); err == nil {
 		t.Error("a node that is not there has a context")

@@ -35,7 +35,6 @@ type composition struct {
 type composed struct {
 	Container
 	role     string
-	index    int
 	volumes  []string
 	networks []string // names of its connections
 }
@@ -47,7 +46,7 @@ func (c *composition) compose() ([]byte, error) {
 	facts := plugins.Facts{Composition: c.name, Flavour: c.label}
 	for i := range c.containers {
 		n := &c.containers[i]
-		facts.Nodes = append(facts.Nodes, plugins.NodeFact{Name: n.Name, Role: n.role, Index: n.index, Address: n.IP})
+		facts.Nodes = append(facts.Nodes, plugins.NodeFact{Name: n.Name, Role: n.role, Address: n.IP})
 	}
 	slices.SortFunc(facts.Nodes, func(a, b plugins.NodeFact) int { return strings.Compare(a.Name, b.Name) })
 	description, err := facts.Description()

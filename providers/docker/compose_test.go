@@ -106,10 +106,10 @@ func TestComposeIsValid(t *testing.T) {
 		t.Errorf("volumes (-want +got):\n%s", diff)
 	}
 	var told struct {
-		Nodes map[string]plugins.NodeFact
+		Deployment map[string]struct{ Host string }
 	}
 	text := project.Services["client1"].Environment["NXC_DEPLOYMENT"]
-	if text == nil || json.Unmarshal([]byte(*text), &told) != nil || told.Nodes["server"].Address != "10.89.0.4" {
+	if text == nil || json.Unmarshal([]byte(*text), &told) != nil || told.Deployment["10.89.0.4"].Host != "server" {
 		t.Errorf("what the nodes are told: %v", text)
 	}
 	if strings.Contains(*text, "PRIVATE") || server.ContainerName != "" {

@@ -126,7 +126,7 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 		}
 		want.Connections = further.of[n.Name]
 		attached.add(n, &want)
-		layout.containers = append(layout.containers, composed{want, n.Role.Name, n.Index, attached.volumes[n.Name], further.named[n.Name]})
+		layout.containers = append(layout.containers, composed{want, n.Role.Name, attached.volumes[n.Name], further.named[n.Name]})
 		if store == storeImage { // the store's mount is the first
 			want.Mounts = want.Mounts[1:]
 		}

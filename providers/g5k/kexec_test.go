@@ -268,7 +268,7 @@ func TestKexec(t *testing.T) {
 		t.Errorf("it says it is %q", got)
 	}
 	if err := n.SetContext(t.Context(), op, want, plugins.Context{Files: []plugins.ContextFile{
-		{Path: "/etc/nxc/deployment.json", Content: []byte(`{"roles":{"server":["server"],"client":["client1"]},"nodes":{"server":{"name":"server","role":"server","address":"10.0.2.15"},"client1":{"name":"client1","role":"client","address":"10.0.2.16"}}}`)},
+		{Path: "/etc/nxc/deployment.json", Content: []byte(`{"roles":{"server":["server"],"client":["client1"]},"nodes":["client1","server"],"deployment":{"10.0.2.15":{"host":"server","role":"server"},"10.0.2.16":{"host":"client1","role":"client"}}}`)},
 	}}); err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,8 @@ func TestLinkScript(t *testing.T) {
 func TestNamesFile(t *testing.T) {
 	files := namesFile([]plugins.ContextFile{{Path: "/etc/nxc/deployment.json", Content: []byte(`{
 		"roles": {"client": ["client1", "client2"], "server": ["server"]},
-		"nodes": {"server": {"role": "server", "address": "10.0.0.1"}, "client1": {"role": "client", "address": "10.0.0.2"}, "client2": {"role": "client"}}}`)}})
+		"nodes": ["client1", "client2", "server"],
+		"deployment": {"10.0.0.1": {"host": "server", "role": "server"}, "10.0.0.2": {"host": "client1", "role": "client"}}}`)}})
 	want := "# nodes of the deployment\n10.0.0.2\tclient1 client\n10.0.0.1\tserver\n"
 	if len(files) != 1 || string(files[0].Content) != want {
 		t.Errorf("got %v, want %q", files, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,26 +180,22 @@ sed '/^# nodes of the deployment/,$d' /etc/hosts >/etc/nxc/hosts.new && cat /etc
 // unless a node is called so.
 func namesFile(files []plugins.ContextFile) []plugins.ContextFile {
 	var d struct {
-		Roles map[string][]string         `json:"roles"`
-		Nodes map[string]plugins.NodeFact `json:"nodes"`
+		Roles      map[string][]string                    `json:"roles"`
+		Nodes      []string                               `json:"nodes"`
+		Deployment map[string]struct{ Host, Role string } `json:"deployment"`
 	}
 	if json.Unmarshal([]byte(sshnode.Content(files, "/etc/nxc/deployment.json")), &d) != nil {
 		return nil
 	}
-	var names []string
-	for name := range d.Nodes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	addresses := slices.SortedFunc(maps.Keys(d.Deployment), func(a, b string) int {
+		return strings.Compare(d.Deployment[a].Host, d.Deployment[b].Host)
+	})
 	text := "# nodes of the deployment\n"
-	for _, name := range names {
-		node := d.Nodes[name]
-		if node.Address == "" {
-			continue
-		}
-		text += node.Address + "\t" + name
-		if _, taken := d.Nodes[node.Role]; !taken && len(d.Roles[node.Role]) > 0 && d.Roles[node.Role][0] == name {
-			text += " " + node.Role
+	for _, address := range addresses {
+		name, role := d.Deployment[address].Host, d.Deployment[address].Role
+		text += address + "\t" + name
+		if !slices.Contains(d.Nodes, role) && len(d.Roles[role]) > 0 && d.Roles[role][0] == name {
+			text += " " + role
 		}
 		text += "\n"
 	}

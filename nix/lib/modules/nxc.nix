@@ -33,7 +33,7 @@ in
     baseBootCommands.enable = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether there is a /bin/bash, and nxc.sharedDirsBootCommands and nxc.postBootCommands are run.";
+      description = "Whether there is a /bin/bash, and /etc/post-boot-script*, nxc.sharedDirsBootCommands and nxc.postBootCommands are run.";
     };
     sharedDirsBootCommands = mkOption {
       type = types.lines;
@@ -80,6 +80,9 @@ in
       # Scripts of experiments begin with #!/bin/bash, which NixOS does not have.
       boot.postBootCommands = mkIf cfg.baseBootCommands.enable ''
         [ -e /bin/bash ] || { mkdir -p /bin && ln -s /run/current-system/sw/bin/bash /bin/bash; }
+        for script in /etc/post-boot-script*; do
+          [ ! -x "$script" ] || "$script"
+        done
         ${cfg.sharedDirsBootCommands}
         ${cfg.postBootCommands}
       '';
