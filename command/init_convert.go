@@ -2,9 +2,7 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,9 +25,9 @@ func convertProject(ctx context.Context, env *Env, folder, roles string) int {
 	if err != nil {
 		return fail(err)
 	}
-	offer := nixoscompose.Offer{Flavours: offeredFlavours(ctx, env)}
+	offer := nixoscompose.Offer{Flavours: offeredFlavours(ctx, env, project.Flavour)}
 	if project.Flake {
-		if offer.Compositions, err = flakeCompositions(ctx, env, folder); err != nil {
+		if offer.Compositions, err = flakeCompositions(ctx, env, project.Dir); err != nil {
 			return fail(err)
 		}
 	}
@@ -66,15 +64,13 @@ func flakeCompositions(ctx context.Context, env *Env, folder string) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(absolute, "flake.nix")); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
 	return n.Compositions(ctx, absolute)
 }
 
 // offeredFlavours lists the flavours for which a project of NixOSCompose can be
-// converted, the lightest first, as far as there are providers for them.
-func offeredFlavours(ctx context.Context, env *Env) []string {
+// converted, the lightest first, as far as there are providers for them. Its own
+// default is one of them.
+func offeredFlavours(ctx context.Context, env *Env, own string) []string {
 	p := newPlugins(env, xdg(env, "XDG_CACHE_HOME", ".cache"), logger(env))
 	var offered []string
 	for _, name := range p.Names() {
@@ -84,6 +80,9 @@ func offeredFlavours(ctx context.Context, env *Env) []string {
 		}
 		offered = append(offered, describeProvider(name, "", schema).Flavours...)
 	}
-	known := []string{"docker", "vm-ramdisk", "vm", "g5k-image", "g5k-ramdisk", "g5k-nfs-store"}
+	known := []string{"docker", "vm-ramdisk", "vm", "nixos-test", "g5k-image", "g5k-ramdisk", "g5k-nfs-store"}
+	if !slices.Contains(known, own) {
+		known = append(known, own)
+	}
 	return slices.DeleteFunc(known, func(flavour string) bool { return !slices.Contains(offered, flavour) })
 }

@@ -22,19 +22,31 @@ if builtins.isAttrs value && !(value ? roles) && !(value ? nodes) then builtins.
 // NixOSCompose project has, in order; none when it has a single one without a
 // name.
 func (n *Nix) Compositions(ctx context.Context, folder string) ([]string, error) {
+	if _, err := flakeLock(folder); err != nil {
+		return nil, err
+	}
 	library, err := n.materialise("lib", n.library)
 	if err != nil {
 		return nil, err
 	}
-	out, err := n.output(ctx, command{
+	var failure string
+	out, err := n.run(ctx, command{
 		path: n.instantiate,
 		args: []string{
-			"--eval", "--strict", "--json",
+			"--eval", "--strict", "--json", "--log-format", "internal-json",
 			"--argstr", "library", library, "--argstr", "folder", folder, "--argstr", "system", HostSystem(),
 			"-E", compositionsExpression,
 		},
 		settings: []setting{{"restrict-eval", "false"}, {"pure-eval", "false"}},
+		onLog: func(e logEntry) {
+			if e.isError() {
+				failure = e.errorText()
+			}
+		},
 	})
+	if err != nil && failure != "" {
+		return nil, fmt.Errorf("%s: %s", filepath.Join(folder, "flake.nix"), failure)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, "flake.nix"), err)
 	}

@@ -84,8 +84,36 @@ var advices = []advice{
 
 var suggestion = regexp.MustCompile(`(?m)^\s*(Did you mean [^\n]*\?)\s*$`)
 
-// hint returns what to do about an error: Nix's own suggestion if it has one.
+// absentPattern is what Nix says of a package that a collection does not have.
+var absentPattern = regexp.MustCompile(`(?:undefined variable '([^']*)'|attribute '([^']*)' missing)`)
+
+// hint returns what to do about an error: Nix's own suggestion if it has one,
+// behind what is wanting in the embedded nixpkgs.
 func (e *evaluator) hint(entry logEntry, err *EvalError) string {
+	return strings.TrimSpace(e.adviseEmbedded(entry, err) + " " + e.general(entry, err))
+}
+
+// adviseEmbedded says where a package can be had that the embedded nixpkgs lacks.
+func (e *evaluator) adviseEmbedded(entry logEntry, err *EvalError) string {
+	match := absentPattern.FindStringSubmatch(entry.errorText())
+	if !e.request.Nixpkgs.Embedded || match == nil {
+		return ""
+	}
+	name, packages := match[2], strings.Contains(err.Source, "pkgs.")
+	if match[1] != "" {
+		name = match[1]
+		for _, line := range numberedLines(err.File) {
+			packages = packages || strings.Contains(line, "with pkgs")
+		}
+	}
+	if !packages {
+		return ""
+	}
+	return fmt.Sprintf("The embedded nixpkgs has few packages, and no %s. A real one, which `nxc lock' pins, has more.", name)
+}
+
+// general is what to do about an error whichever nixpkgs it is.
+func (e *evaluator) general(entry logEntry, err *EvalError) string {
 	if match := suggestion.FindStringSubmatch(entry.Message); match != nil && !strings.Contains(err.Message, match[1]) {
 		return match[1]
 	}

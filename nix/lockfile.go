@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -41,9 +42,9 @@ type lockedSource struct {
 
 // nixpkgsFromLock returns what a flake.lock pins as one of its inputs.
 func nixpkgsFromLock(path string, text []byte, input string) (Nixpkgs, error) {
-	var lock lockFile
-	if err := json.Unmarshal(text, &lock); err != nil {
-		return Nixpkgs{}, fmt.Errorf("%s is not a flake.lock: %w", path, err)
+	lock, err := parseLock(path, text)
+	if err != nil {
+		return Nixpkgs{}, err
 	}
 	if lock.Version < 5 || lock.Version > 7 {
 		return Nixpkgs{}, fmt.Errorf("%s has version %d; nxc understands flake.lock versions 5 to 7", path, lock.Version)
@@ -57,6 +58,27 @@ func nixpkgsFromLock(path string, text []byte, input string) (Nixpkgs, error) {
 		return Nixpkgs{}, fmt.Errorf("%s: input %s: %w", path, input, err)
 	}
 	return p, nil
+}
+
+// parseLock reads a lock file's text.
+func parseLock(path string, text []byte) (lockFile, error) {
+	var lock lockFile
+	err := json.Unmarshal(text, &lock)
+	var wrong *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong) && bytes.Contains(text, []byte("\n<<<<<<< ")):
+		return lock, fmt.Errorf("%s line %d: it has the marks of a merge that was not finished: resolve it, or run `nix flake lock' without the file", path, lineAt(text, wrong.Offset))
+	case errors.As(err, &wrong):
+		return lock, fmt.Errorf("%s line %d: it is not a flake.lock: %w", path, lineAt(text, wrong.Offset), err)
+	case err != nil:
+		return lock, fmt.Errorf("%s is not a flake.lock: %w", path, err)
+	}
+	return lock, nil
+}
+
+// lineAt is the number of the line that holds a byte.
+func lineAt(text []byte, offset int64) int {
+	return 1 + bytes.Count(text[:min(offset, int64(len(text)))], []byte("\n"))
 }
 
 // input returns the name of the node that an input of the root stands for.

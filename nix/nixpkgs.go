@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,9 @@ func ResolveNixpkgs(spec, dir string) (Nixpkgs, error) {
 		path = filepath.Join(dir, path)
 	}
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Nixpkgs{}, missingPin(path)
+	}
 	if err != nil {
 		return Nixpkgs{}, fmt.Errorf("nixpkgs = %q: %w", spec, err)
 	}
@@ -69,6 +73,19 @@ func ResolveNixpkgs(spec, dir string) (Nixpkgs, error) {
 		return nixpkgsFromFile(path, cmp.Or(input, "nixpkgs"))
 	}
 	return nixpkgsFromFolder(path)
+}
+
+// missingPin says how to get a pin that is not there.
+func missingPin(path string) error {
+	folder, name := filepath.Split(path)
+	_, err := os.Stat(filepath.Join(folder, "flake.nix"))
+	switch {
+	case name == "flake.lock" && err == nil:
+		return fmt.Errorf("%s is not there: run `nix flake lock' in %s, or say nixpkgs = \"embedded\" in the composition to begin with", path, filepath.Clean(folder))
+	case filepath.Ext(name) == ".lock":
+		return fmt.Errorf("%s is not there: `nxc lock -file %s github:NixOS/nixpkgs/nixos-25.11' writes one, for this or another reference", path, name)
+	}
+	return fmt.Errorf("%s is not there: name a folder that holds nixpkgs, or a lock file, which `nxc lock' writes", path)
 }
 
 // isFlakeReference reports whether a text is what one types for a flake.

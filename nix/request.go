@@ -95,6 +95,11 @@ func (r Request) prepare() (Request, error) {
 	if _, has := r.Flavour.Sources["default.nix"]; !has && len(r.Flavour.Sources) > 0 {
 		return r, fmt.Errorf("flavour %s: its sources lack default.nix", r.Flavour.Name)
 	}
+	if r.Flake != "" {
+		if _, err := flakeLock(r.Flake); err != nil {
+			return r, err
+		}
+	}
 	for _, list := range []struct {
 		what  string
 		paths []string

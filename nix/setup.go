@@ -1,7 +1,8 @@
 package nix
 
 import (
-	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,18 +34,27 @@ func (r Request) setupFiles() []string {
 	return slices.Compact(paths)
 }
 
+// flakeLock reads the lock file of a flake. One that is not there locks nothing.
+func flakeLock(folder string) (lockFile, error) {
+	path := filepath.Join(folder, "flake.lock")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return lockFile{}, nil
+	}
+	if err != nil {
+		return lockFile{}, err
+	}
+	return parseLock(path, text)
+}
+
 // flakeInputs lists the folders of this machine that a flake's lock file names.
 // What is wrong in it is said by those who use it.
 func (r Request) flakeInputs() []string {
 	if r.Flake == "" {
 		return nil
 	}
-	text, err := os.ReadFile(filepath.Join(r.Flake, "flake.lock"))
+	lock, err := flakeLock(r.Flake)
 	if err != nil {
-		return nil
-	}
-	var lock lockFile
-	if json.Unmarshal(text, &lock) != nil {
 		return nil
 	}
 	var paths []string

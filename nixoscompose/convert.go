@@ -100,12 +100,12 @@ func (c *converter) composition(name, attribute string) {
 	body := c.file.Body().AppendNewBlock("composition", []string{name}).Body()
 	switch {
 	case c.Flake:
-		body.SetAttributeValue("flake", cty.StringVal("."))
+		body.SetAttributeValue("flake", cty.StringVal(c.below("")))
 	default:
-		body.SetAttributeValue("source", cty.StringVal("./"+c.Composition))
+		body.SetAttributeValue("source", cty.StringVal(c.below(c.Composition)))
 		pinned := "embedded"
 		if c.Locked {
-			pinned = "./flake.lock"
+			pinned = c.below("flake.lock")
 		}
 		body.SetAttributeValue("nixpkgs", cty.StringVal(pinned))
 	}
@@ -117,7 +117,7 @@ func (c *converter) composition(name, attribute string) {
 	}
 	if c.Setup != nil {
 		if !c.Flake {
-			body.SetAttributeValue("setup", cty.StringVal("./"+c.Setup.File))
+			body.SetAttributeValue("setup", cty.StringVal(c.below(c.Setup.File)))
 		}
 		if len(c.Setup.Variants) > 0 {
 			body.SetAttributeTraversal("variant", traversal("var", "variant"))
@@ -126,6 +126,14 @@ func (c *converter) composition(name, attribute string) {
 	}
 	c.flavours(body)
 	c.file.Body().AppendNewline()
+}
+
+// below is a file of the project, seen from the configuration; "" is its folder.
+func (c *converter) below(file string) string {
+	if path := filepath.Join(c.Folder, file); path != "." {
+		return "./" + path
+	}
+	return "."
 }
 
 // flavours writes a block for each flavour that nxc has, of which the

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -22,6 +23,10 @@ import (
 // Project is what the files of a project say.
 type Project struct {
 	Dir string
+
+	// Folder is where its files are, seen from the folder that Read was given:
+	// "." or one below, as `nxc init` of NixOSCompose leaves it.
+	Folder string
 
 	Composition string // its file, relative to Dir; "" when only the flake knows
 	Flavour     string // the default one, under NixOSCompose's name; "" for none
@@ -50,16 +55,26 @@ type Setup struct {
 }
 
 // NotAProjectError says that a folder holds nothing of NixOSCompose.
-type NotAProjectError struct{ Dir string }
-
-func (e *NotAProjectError) Error() string {
-	return fmt.Sprintf("%s holds no project of NixOSCompose: there is neither nxc.json nor flake.nix nor composition.nix", e.Dir)
+type NotAProjectError struct {
+	Dir   string
+	Below []string // folders in it that hold one
 }
 
-// Read reads the project in a folder. roles names its role distribution file,
-// relative to the folder; with "", a single file that looks like one is taken.
-func Read(dir, roles string) (*Project, error) {
-	p := &Project{Dir: dir}
+func (e *NotAProjectError) Error() string {
+	message := fmt.Sprintf("%s holds no project of NixOSCompose: there is neither nxc.json nor flake.nix nor composition.nix", e.Dir)
+	if len(e.Below) > 0 {
+		message += "; name one of the folders that do: " + strings.Join(e.Below, ", ")
+	}
+	return message
+}
+
+// Read reads the project in a folder, or below one from which NixOSCompose's
+// commands are run. roles names its role distribution file, relative to either;
+// with "", a single file that looks like one is taken.
+func Read(from, roles string) (*Project, error) {
+	p := &Project{Folder: projectFolder(from)}
+	dir := filepath.Join(from, p.Folder)
+	p.Dir = dir
 	found, err := p.readProjectFile()
 	if err != nil {
 		return nil, err
@@ -70,7 +85,7 @@ func Read(dir, roles string) (*Project, error) {
 		p.Composition = "composition.nix"
 	}
 	if !found && !p.Flake && p.Composition == "" {
-		return nil, &NotAProjectError{dir}
+		return nil, &NotAProjectError{dir, projectsBelow(dir)}
 	}
 	if err := p.readSetup(); err != nil {
 		return nil, err
@@ -81,7 +96,37 @@ func Read(dir, roles string) (*Project, error) {
 		}
 		p.Composition = ""
 	}
-	return p, p.readRoles(roles)
+	if roles != "" && !exists(dir, roles) {
+		return p, p.readRoles(from, roles)
+	}
+	return p, p.readRoles(dir, roles)
+}
+
+// projectFolder says where the files of a project are: beside its nxc.json,
+// which may be a link to the one in a folder below, or in the folder nxc.
+func projectFolder(from string) string {
+	if target, err := os.Readlink(filepath.Join(from, "nxc.json")); err == nil && filepath.IsLocal(target) {
+		if exists(from, target) {
+			return filepath.Dir(target)
+		}
+		return "."
+	}
+	if !exists(from, "nxc.json") && exists(from, "nxc/nxc.json") {
+		return "nxc"
+	}
+	return "."
+}
+
+// projectsBelow lists the folders in a folder that hold a project.
+func projectsBelow(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, "*", "nxc.json"))
+	if err != nil {
+		return nil
+	}
+	for i, path := range found {
+		found[i] = filepath.Base(filepath.Dir(path))
+	}
+	return found
 }
 
 // readProjectFile reads nxc.json, and reports whether there is one.
@@ -121,6 +166,7 @@ func (p *Project) readSetup() error {
 		Options struct {
 			NixFlags    string `toml:"nix-flags"`
 			Flavour     string `toml:"flavour"`
+			Pair        string `toml:"composition-flavour"`
 			Composition string `toml:"composition-file"`
 		} `toml:"options"`
 	}
@@ -141,6 +187,9 @@ func (p *Project) readSetup() error {
 	p.Setup = &Setup{
 		File: file, Variants: slices.Sorted(maps.Keys(all)), Selected: content.Project.Selected,
 		NixFlags: content.Options.NixFlags, Flavour: content.Options.Flavour, Composition: content.Options.Composition,
+	}
+	if _, flavour, isPair := strings.Cut(content.Options.Pair, "::"); isPair && p.Setup.Flavour == "" {
+		p.Setup.Flavour = flavour
 	}
 	if p.Setup.Flavour != "" {
 		p.Flavour = p.Setup.Flavour

@@ -22,17 +22,17 @@ type Role struct {
 }
 
 // readRoles reads the role distribution file that is named, or the only one
-// that the project's folder has.
-func (p *Project) readRoles(named string) error {
+// that the folder has.
+func (p *Project) readRoles(dir, named string) error {
 	if named != "" {
-		roles, err := readDistribution(filepath.Join(p.Dir, named))
+		roles, err := readDistribution(filepath.Join(dir, named))
 		if err != nil {
 			return err
 		}
 		p.Roles, p.RolesFile = roles, named
 		return nil
 	}
-	entries, err := os.ReadDir(p.Dir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (p *Project) readRoles(named string) error {
 		if isOther || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name)) {
 			continue
 		}
-		roles, err := readDistribution(filepath.Join(p.Dir, name))
+		roles, err := readDistribution(filepath.Join(dir, name))
 		if err != nil || len(roles) == 0 {
 			continue // some other file
 		}

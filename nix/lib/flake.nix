@@ -98,7 +98,7 @@ let
     names);
 
   outputs = flake.outputs (inputs // { self = outputs // { outPath = folder; inherit inputs; }; });
-  packages = outputs.packages.${system} or (throw "this flake has no packages.${system}");
+  packages = outputs.packages.${system} or (throw "this flake has no packages.${system}, where NixOSCompose's lib.compose would stand");
   arguments = packages.nxc-composed or (throw "this flake does not call NixOSCompose's lib.compose for packages.${system}, so nxc cannot tell what ${ready} composed of; say `source' instead of `flake'");
   # Outputs that something else made: images, and none of the roles in them.
   made = builtins.filter (name: builtins.match ".*::.*" name != null) (builtins.attrNames packages);
