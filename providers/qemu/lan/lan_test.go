@@ -211,6 +211,35 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestReloadsTogether: of two reloads at one time, the later one does not take
+// away what the folder had got meanwhile.
+func TestReloadsTogether(t *testing.T) {
+	dir := t.TempDir()
+	config := Config{ID: "x", Subnet: netip.MustParsePrefix("10.0.0.0/24")}
+	if err := Write(dir, config); err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNetwork(dir, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock() // of the other one
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- n.reload(t.Context()) }()
+	time.Sleep(20 * time.Millisecond) // in which it comes to where it waits
+	a := netip.MustParseAddr("10.0.0.2")
+	if err := Plug(dir, Port{ID: "m-0", Socket: dir + "/none", MAC: MAC(a), Address: a}); err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Unlock()
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+	if got := n.status().Ports; len(got) != 1 {
+		t.Errorf("ports %+v, want the one that was plugged in", got)
+	}
+}
+
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {

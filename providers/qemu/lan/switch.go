@@ -152,12 +152,14 @@ func (n *network) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 
 // reload makes the running ports those of the folder.
 func (n *network) reload(ctx context.Context) error {
+	// Under the lock: of two at one time, the last has to be the one that read
+	// last, or it takes away what the other has just plugged in.
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	wanted, err := Ports(n.dir)
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	kept := map[string]bool{}
 	for _, w := range wanted {
 		kept[w.ID] = true
