@@ -157,11 +157,14 @@ func appendTail(tail []string, line string) []string {
 
 // output runs a command that only asks, and turns its failure into one error.
 func (n *Nix) output(ctx context.Context, c command) ([]byte, error) {
-	var failure string
+	var failure, fatal string
 	onLog := c.onLog
 	c.onLog = func(e logEntry) {
 		if e.isError() {
 			failure = e.errorText()
+		}
+		if e.Action == "" && strings.HasPrefix(e.Message, "fatal: ") {
+			fatal = "; it said: " + e.Message // git, which Nix starts
 		}
 		if onLog != nil {
 			onLog(e)
@@ -171,7 +174,7 @@ func (n *Nix) output(ctx context.Context, c command) ([]byte, error) {
 	out, err := n.run(ctx, c)
 	var failed *CommandError
 	if errors.As(err, &failed) && failure != "" {
-		return nil, fmt.Errorf("%s: %s", failed.Command, failure)
+		return nil, fmt.Errorf("%s: %s%s", failed.Command, failure, fatal)
 	}
 	return out, err
 }

@@ -465,6 +465,25 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
+// An address that is taken is an error that names the container that has it, and
+// what to do where the state does not know that one.
+func TestAddressTaken(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	c, ctx := containers{d.engine}, t.Context()
+	subnet, err := d.subnetFor(d.uuid, 2)
+	d.must(err)
+	lan := d.network(Network{Name: "lan", Driver: "bridge", Subnet: subnet.String()})
+	one, two := d.sleeper(d.busybox()), d.sleeper(d.busybox())
+	one.Name, one.Network, one.IP = "one", lan.NetworkName, subnet.Addr().Next().Next().String()
+	two.Name, two.Network, two.IP = "two", one.Network, one.IP
+	d.must(c.Create(ctx, d.op("docker_container.one"), &one))
+	err = c.Create(ctx, d.op("docker_container.two"), &two)
+	if err == nil || !strings.Contains(err.Error(), "The container "+one.ContainerName+" (of nxc's deployment") || !strings.Contains(err.Error(), "`nxc state recover`") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestImage(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)

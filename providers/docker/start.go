@@ -66,8 +66,7 @@ func (c containers) explainStart(ctx context.Context, have *Container, err error
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "Address already in use"):
-		return sdk.AttributeError("ip", fmt.Sprintf("The address %s is taken", have.IP),
-			"Another container of the network has it. Find it with docker network inspect, or leave ip out.")
+		return sdk.AttributeError("ip", fmt.Sprintf("The address %s is taken", have.IP), c.addressHolder(ctx, have))
 	case strings.Contains(text, "no such file or directory") && len(commandOf(*have)) > 0:
 		return sdk.Error(fmt.Sprintf("%s cannot be started", have.Name),
 			fmt.Sprintf("The container does not see %s: %s. The engine must be on the machine where the system was built, because it mounts that machine's files.", cmp.Or(have.System, commandOf(*have)[0]), text))
@@ -234,4 +233,31 @@ func (e *engine) run(ctx context.Context, id string, command ...string) (out str
 	var text bytes.Buffer
 	exit, err = e.exec(ctx, id, plugins.Process{Command: command, Stdout: &text, Stderr: &text})
 	return text.String(), exit, err
+}
+
+// addressHolder says which container has an address that another one wants, and
+// what to do. One of nxc's may be of the same deployment: what an older state
+// that was checked out does not know.
+func (c containers) addressHolder(ctx context.Context, want *Container) string {
+	const unknown = "Another container of the network has it. Find it with docker network inspect, or leave ip out."
+	list, err := c.client.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("network", want.Network)})
+	if err != nil {
+		return unknown
+	}
+	for _, other := range list.Items {
+		if other.NetworkSettings == nil || other.ID == want.ID || len(other.Names) == 0 {
+			continue
+		}
+		for _, at := range other.NetworkSettings.Networks {
+			if at.IPAddress.String() != want.IP {
+				continue
+			}
+			holder := fmt.Sprintf("The container %s (%s) has it.", strings.TrimPrefix(other.Names[0], "/"), owner("docker_container", other.Labels))
+			if other.Labels[labelDeployment] == "" {
+				return holder + " Remove it, or leave ip out."
+			}
+			return holder + " If it is this one's and the state does not know it, as after an older state was checked out, `nxc state recover` lists it and takes it in."
+		}
+	}
+	return unknown
 }
