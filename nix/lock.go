@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,11 +78,15 @@ func (n *Nix) lookUp(ctx context.Context, reference string, progress emitter) (m
 		return metadata{}, err
 	}
 	var tracker fetchTracker
-	out, err := n.metadata(ctx, command, reference, func(e logEntry) { tracker.observe(e, progress) })
+	onLog := func(e logEntry) { tracker.observe(e, progress) }
+	var found metadata
+	out, err := n.metadata(ctx, command, reference, onLog)
+	if err != nil && noFlake.MatchString(err.Error()) {
+		out, err = n.plainMetadata(ctx, command, reference, onLog)
+	}
 	if err != nil {
 		return metadata{}, fmt.Errorf("%s cannot be pinned: %w", reference, err)
 	}
-	var found metadata
 	if err := json.Unmarshal(out, &found); err != nil {
 		return metadata{}, fmt.Errorf("%s cannot be pinned: what Nix says of it is not understood: %w", reference, err)
 	}
@@ -101,6 +106,49 @@ func (n *Nix) metadata(ctx context.Context, path, reference string, onLog func(l
 		},
 		onLog: onLog,
 	})
+}
+
+// noFlake is what versions of Nix say of a source that holds no flake.
+var noFlake = regexp.MustCompile(`/flake\.nix'?( does not exist|: No such file)|does not contain a '/?flake\.nix' file`)
+
+// plainMetadata is the same for a source that is no flake, as nixpkgs was none
+// before 20.03: it is locked as an input of a flake that says so.
+func (n *Nix) plainMetadata(ctx context.Context, path, reference string, onLog func(logEntry)) ([]byte, error) {
+	folder, err := os.MkdirTemp("", "nxc-lock-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	if plain, isPath := strings.CutPrefix(reference, "path:"); isPath {
+		absolute, err := filepath.Abs(plain)
+		if err != nil {
+			return nil, err
+		}
+		reference = "path:" + absolute
+	}
+	// An expression of Nix escapes as JSON does, and begins to compute at "${".
+	url, err := json.Marshal(reference)
+	if err != nil {
+		return nil, err
+	}
+	flake := fmt.Sprintf("{ inputs.it = { url = %s; flake = false; }; outputs = _: { }; }", strings.ReplaceAll(string(url), "${", `\${`))
+	if err := os.WriteFile(filepath.Join(folder, "flake.nix"), []byte(flake), 0o644); err != nil {
+		return nil, err
+	}
+	if _, err := n.output(ctx, command{
+		path:  path,
+		args:  []string{"--extra-experimental-features", "nix-command flakes", "flake", "lock", "path:" + folder},
+		onLog: onLog,
+	}); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "flake.lock"))
+	if err != nil {
+		return nil, err
+	}
+	var lock struct{ Nodes map[string]json.RawMessage }
+	err = json.Unmarshal(text, &lock)
+	return lock.Nodes["it"], err
 }
 
 // pinFile is a lock file that holds sources and nothing that depends on others.
