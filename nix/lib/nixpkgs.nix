@@ -26,7 +26,6 @@ let
       pkgs = load path { inherit system overlays; config = given; };
       lib = pkgs.lib;
       evaluate = load "${path}/nixos/lib/eval-config.nix";
-      arguments = builtins.functionArgs evaluate;
       version = lib.fileContents "${path}/.version";
       revisionFile = "${path}/.git-revision";
     in
@@ -39,13 +38,13 @@ let
         inherit system;
         modules = modules ++ [
           ({ config, ... }:
-            let
-              configured = config.nixpkgs.config != given;
-              own = configured || config.nixpkgs.overlays != [ ];
+            let configured = config.nixpkgs.config != given;
             in
             {
-              _module.args.pkgs = lib.mkIf (!own) (lib.mkForce pkgs);
-              nixpkgs.pkgs = lib.mkIf (own && !configured) pkgs;
+              # Not by nixpkgs.pkgs, beside which newer releases let nobody speak
+              # of nixpkgs.config.
+              _module.args.pkgs = lib.mkIf (!configured) (lib.mkForce
+                (if config.nixpkgs.overlays == [ ] then pkgs else pkgs.appendOverlays config.nixpkgs.overlays));
               nixpkgs.overlays = lib.mkIf configured (lib.mkBefore overlays);
               # A role with a configuration of its own has this one, too.
               nixpkgs.config = lib.mkIf (given != { }) given;

@@ -16,11 +16,15 @@ in
       # The first stage is nxc's own (see stage1.nix). Some releases that can do
       # without theirs still link to it, and with systemd in theirs, newer ones have
       # no second stage: the system's init would be systemd, and nothing set up.
+      # An option that NixOS took back is still declared, invisible, to say so.
       boot.initrd = lib.optionalAttrs (options.boot.initrd ? enable) { enable = lib.mkDefault false; }
-        // lib.optionalAttrs (options.boot.initrd ? systemd) { systemd.enable = lib.mkForce false; };
+        // lib.optionalAttrs (options.boot.initrd ? systemd.enable && options.boot.initrd.systemd.enable.visible or true != false) {
+          systemd.enable = lib.mkForce false;
+        };
       system.build = lib.optionalAttrs (options.boot.initrd ? enable && !(pkgs ? standin)) (lib.mkIf (!config.boot.initrd.enable) {
-        initialRamdisk = lib.mkDefault none;
-        initialRamdiskSecretAppender = lib.mkDefault none;
+        # As they are: in some releases nothing below system.build has a priority.
+        initialRamdisk = none;
+        initialRamdiskSecretAppender = none;
       });
       fileSystems."/" = lib.mkDefault { device = "none"; fsType = "tmpfs"; options = [ "mode=755" ]; };
 
@@ -59,6 +63,12 @@ in
       systemd.services."serial-getty@ttyS0".enable = lib.mkForce false;
       systemd.services."autovt@".enable = lib.mkForce false;
       systemd.services."getty@tty1".enable = lib.mkForce false;
+    }
+    {
+      # The console has its shell; where gettys can be left out, there are none.
+      services = lib.optionalAttrs (options.services ? getty.enable) {
+        getty.enable = lib.mkDefault false;
+      };
     }
     {
       # What the distribution starts beyond what a node needs: each is a process,

@@ -3,13 +3,27 @@
 { config, lib, options, ... }:
 let
   shared = lib.attrNames config.nxc.sharedDirs;
+
+  # An option that NixOS took back is still declared, to say so.
+  has = option: option.visible or true != false;
+
+  # The switch-to-configuration of 24.11 and later asks logind for the users who
+  # are logged in, and gives up half-way where nobody answers.
+  asksLogind =
+    let switch = options.system.switch or { };
+    in switch ? enable && (if switch ? enableNg && has switch.enableNg then config.system.switch.enableNg else true);
+
+  # Newer releases can make users by a service, after all of the activation.
+  usersByScript = !(config.services.userborn.enable or false) && !(config.systemd.sysusers.enable or false);
 in
 {
   boot.isContainer = true;
   boot.specialFileSystems = lib.mkForce { };
   # With systemd in the first stage, which a container does not have, newer
   # releases leave out the second, which sets the system up.
-  boot.initrd = lib.optionalAttrs (options.boot.initrd ? systemd) { systemd.enable = lib.mkForce false; };
+  boot.initrd = lib.optionalAttrs (options.boot.initrd ? systemd.enable && has options.boot.initrd.systemd.enable) {
+    systemd.enable = lib.mkForce false;
+  };
 
   # The engine brings the network, the names and the host name.
   networking.hostName = lib.mkDefault "";
@@ -18,20 +32,24 @@ in
   networking.resolvconf.enable = lib.mkForce false;
   environment.etc.hosts.enable = lib.mkForce false;
 
+  # Nobody logs in on a terminal.
+  services = lib.optionalAttrs (options.services ? getty.enable) {
+    getty.enable = lib.mkDefault false;
+  };
+
   # Units of systemd that have nothing to do here, or fail without power over
   # the host.
-  systemd.services = lib.genAttrs [
+  systemd.services = lib.genAttrs ([
     "autovt@"
     "console-getty"
     "getty@tty1"
-    "systemd-logind"
     "systemd-modules-load"
     "systemd-remount-fs"
     "systemd-udev-trigger"
     "systemd-udevd"
     "systemd-update-utmp"
     "systemd-update-utmp-runlevel"
-  ] (_: { enable = lib.mkForce false; });
+  ] ++ lib.optional (!asksLogind) "systemd-logind") (_: { enable = lib.mkForce false; });
   systemd.units = lib.genAttrs [
     "dev-hugepages.mount"
     "dev-mqueue.mount"
@@ -69,7 +87,7 @@ in
           [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
         '')
         shared;
-      users.deps = [ "nxc-shared" ];
+      users = lib.mkIf usersByScript { deps = [ "nxc-shared" ]; };
     })
   ];
 }

@@ -9,11 +9,17 @@ let
   # A role by itself is evaluated with what a test adds to it, for the plan.
   node = { modulesPath, ... }: {
     imports =
-      if containers then [ (nspawn modulesPath) ]
+      if containers then [ (nspawn modulesPath) ] ++ network modulesPath
       else if builtins.pathExists "${modulesPath}/virtualisation/qemu-vm.nix"
-      then [ "${modulesPath}/virtualisation/qemu-vm.nix" "${modulesPath}/testing/test-instrumentation.nix" ]
+      then [ "${modulesPath}/virtualisation/qemu-vm.nix" "${modulesPath}/testing/test-instrumentation.nix" ] ++ network modulesPath
       else [ machine.module machine.shell ];
   };
+
+  # Where a nixpkgs has containers, the networks of a test are in a module of
+  # their own.
+  network = modulesPath:
+    let file = "${modulesPath}/virtualisation/guest-networking-options.nix";
+    in if builtins.pathExists file then [ file ] else [ ];
 
   # What a nixpkgs has whose tests can consist of containers.
   nspawn = modulesPath:
