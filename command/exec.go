@@ -107,32 +107,6 @@ func (f *execFlags) split(args []string) (deploy.Choice, []string) {
 	return deploy.Choice{Targets: args[:nodes], Roles: f.nodes.roles}, args[program:]
 }
 
-func connectCommand(env *Env) *command {
-	var f projectFlags
-	return &command{
-		synopsis: "Open a shell on a node",
-		usage:    "[flags] [NODE]",
-		help: `
-Opens a login shell on a node. With a single node, its name may be left out.
-
-Examples:
-  nxc connect server
-  nxc connect -flavour docker client1`,
-		flags: f.register,
-		run: func(ctx context.Context, args []string) int {
-			if len(args) > 1 {
-				fmt.Fprintln(env.Stderr, "nxc connect: name one node; to run a program there, use nxc exec NODE -- PROGRAM")
-				return exitError
-			}
-			node := ""
-			if len(args) == 1 {
-				node = args[0]
-			}
-			return f.onNode(ctx, env, "connect", node, plugins.Process{Command: []string{"bash", "-l"}}, env.Interactive, 0)
-		},
-	}
-}
-
 // onNode runs a program on a node with our own input and output.
 func (f *projectFlags) onNode(ctx context.Context, env *Env, name, target string, p plugins.Process, tty bool, timeout time.Duration) int {
 	f.all = true

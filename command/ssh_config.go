@@ -95,18 +95,30 @@ func sshConfig(a *deploy.SSHAccess, proxy string) string {
 	return b.String()
 }
 
-// proxyCommand is what ssh runs to reach a node, up to the node's name. It
-// works in any folder, and with the choices that this command was given.
+// proxyCommand is what ssh runs to reach a node, up to the node's name.
 func (f *projectFlags) proxyCommand(env *Env) (string, error) {
-	self, err := env.Executable()
+	words, err := f.another(env, "ssh-proxy")
 	if err != nil {
 		return "", err
+	}
+	for i := range words {
+		words[i] = escapePercent(shellWord(words[i]))
+	}
+	return strings.Join(words, " ") + " -port %p", nil
+}
+
+// another is a command of nxc's as words, without the nodes that it is to be
+// about. It works in any folder, and with the choices that this one was given.
+func (f *projectFlags) another(env *Env, name string) ([]string, error) {
+	self, err := env.Executable()
+	if err != nil {
+		return nil, err
 	}
 	folder, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	words := []string{self, "-chdir", folder, "ssh-proxy"}
+	words := []string{self, "-chdir", folder, name}
 	if w := env.Getenv("NXC_WORKSPACE"); w != "" {
 		words = append([]string{"env", "NXC_WORKSPACE=" + w}, words...)
 	}
@@ -120,10 +132,7 @@ func (f *projectFlags) proxyCommand(env *Env) (string, error) {
 		}
 		words = append(words, flag, input.Text)
 	}
-	for i := range words {
-		words[i] = escapePercent(shellWord(words[i]))
-	}
-	return strings.Join(words, " ") + " -port %p", nil
+	return words, nil
 }
 
 // sshPath writes a path as a value of an ssh configuration.
