@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/nixos-compose/nxc/command/view"
+	"github.com/nixos-compose/nxc/config"
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/nix"
@@ -64,7 +65,11 @@ Examples:
 				}
 			}
 			o := deploy.CompareOptions{Folder: store.Folder()}
-			if n, err := nix.New(nix.Options{CacheDir: xdg(env, "XDG_CACHE_HOME", ".cache"), Logger: logger(env)}); err == nil {
+			options := nix.Options{CacheDir: xdg(env, "XDG_CACHE_HOME", ".cache"), Logger: logger(env)}
+			if cfg, diags := config.Load("."); !diags.HasErrors() { // else without the project's own store
+				options.Settings = deploy.NixSettings(cfg)
+			}
+			if n, err := nix.New(options); err == nil {
 				o.Nix = n
 			}
 			c := deploy.Compare(ctx, states[0], states[1], o)

@@ -85,15 +85,15 @@ func (f *projectFlags) options(env *Env, name string, events deploy.Events) depl
 		RuntimeDir: runtimeDir(env),
 		Restore:    f.restore, LockTimeout: f.lockTimeout, Disk: env.Disk, Command: name, Version: Version(),
 		Plugins: f.plugins,
-		Standin: func(ctx context.Context, progress func(string)) (string, error) {
-			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, progress)
+		Standin: func(ctx context.Context, storeRoot string, progress func(string)) (string, error) {
+			return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin"), StoreRoot: storeRoot}, progress)
 		},
-		Emulator: func(ctx context.Context, progress func(string)) (json.RawMessage, error) {
+		Emulator: func(ctx context.Context, storeRoot string, progress func(string)) (json.RawMessage, error) {
 			files, err := driver.Files()
 			if err != nil {
 				return nil, err
 			}
-			made, err := standin.EnsureEmulator(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin")}, files, progress)
+			made, err := standin.EnsureEmulator(ctx, standin.Options{CacheDir: filepath.Join(cache, "standin"), StoreRoot: storeRoot}, files, progress)
 			if err != nil {
 				return nil, err
 			}

@@ -53,8 +53,8 @@ type Options struct {
 	Command     string     // for locks and open marks: "apply"
 	Version     string
 	Plugins     Plugins
-	Standin     func(ctx context.Context, progress func(string)) (string, error)
-	Emulator    func(ctx context.Context, progress func(string)) (json.RawMessage, error) // for tests on the stand-in
+	Standin     func(ctx context.Context, storeRoot string, progress func(string)) (string, error)
+	Emulator    func(ctx context.Context, storeRoot string, progress func(string)) (json.RawMessage, error) // for tests on the stand-in
 	Events      Events
 	Logger      *slog.Logger
 }
@@ -245,6 +245,8 @@ func (p *Project) foldersOf(configuration string) plugins.Folders {
 		Runtime: filepath.Join(p.o.RuntimeDir, p.recorded.Lineage[:8]),
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
 		Keys:    filepath.Join(p.home(), "keys"),
+
+		StoreRoot: nix.StoreRoot(NixSettings(p.Config)),
 	}
 }
 

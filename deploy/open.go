@@ -134,18 +134,22 @@ func (p *Project) startNix() (*nix.Nix, hcl.Diagnostics) {
 	if p.nix != nil {
 		return p.nix, nil
 	}
-	n, err := nix.New(nix.Options{Settings: nixSettings(p.Config.Build), CacheDir: p.o.CacheHome, Standin: p.o.Standin, Emulator: p.o.Emulator, Logger: p.o.Logger})
+	n, err := nix.New(nix.Options{Settings: NixSettings(p.Config), CacheDir: p.o.CacheHome, Standin: p.o.Standin, Emulator: p.o.Emulator, Logger: p.o.Logger})
 	if err != nil {
-		return nil, hcl.Diagnostics{errorf("Nix is not here", "%v.", err)}
+		summary := "Nix cannot be used"
+		if errors.Is(err, nix.ErrNoNix) {
+			summary = "Nix is not here"
+		}
+		return nil, hcl.Diagnostics{errorf(summary, "%s", sentence(err))}
 	}
 	p.nix = n
 	return n, nil
 }
 
-// nixSettings are the settings of a build block.
-func nixSettings(build []config.BuildSetting) []nix.Setting {
+// NixSettings are what a configuration's build block says.
+func NixSettings(c *config.Config) []nix.Setting {
 	var all []nix.Setting
-	for _, s := range build {
+	for _, s := range c.Build {
 		all = append(all, nix.Setting{Name: s.Name, Value: s.Value})
 	}
 	return all

@@ -306,10 +306,10 @@ func (quiet) Nix(addr.Deployment, nix.Event)                      {}
 func (quiet) Warn(hcl.Diagnostics)                                {}
 
 // embedded is nxc's own small nixpkgs, where users have it too.
-func embedded(ctx context.Context, progress func(string)) (string, error) {
+func embedded(ctx context.Context, storeRoot string, progress func(string)) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "nxc", "standin")}, progress)
+	return standin.Ensure(ctx, standin.Options{CacheDir: filepath.Join(cache, "nxc", "standin"), StoreRoot: storeRoot}, progress)
 }

@@ -24,6 +24,9 @@ type StoreAddress struct {
 	setting string // Nix's own word for this machine's store; "" is the user's
 }
 
+// storeSetting is Nix's setting that is an address.
+const storeSetting = "store"
+
 // ParseStoreAddress reads Nix's setting "store", in the forms that nxc can
 // work with. A folder may begin with "~/", which is home.
 func ParseStoreAddress(text, home string) (StoreAddress, error) {
@@ -92,10 +95,15 @@ func inFolder(folder string) StoreAddress {
 // findStore says which store counts: the project's word, the user's, or what
 // Nix's "auto" finds. Where the project names another machine's, this machine's
 // is still the user's.
-func findStore(project, user settings, environ []string) (StoreAddress, error) {
+func findStore(project []Setting, user settings, environ []string) (StoreAddress, error) {
 	home := getenv(environ, "HOME")
-	remote := ""
-	if text := project["store"]; text != "" {
+	remote, text := "", ""
+	for _, s := range project {
+		if s.Name == storeSetting {
+			text = s.Value
+		}
+	}
+	if text != "" {
 		a, err := ParseStoreAddress(text, home)
 		switch {
 		case err != nil:
@@ -109,7 +117,8 @@ func findStore(project, user settings, environ []string) (StoreAddress, error) {
 		}
 		remote = a.Remote
 	}
-	text, from := user["store"], "nix.conf's store"
+	from := "nix.conf's store"
+	text = user[storeSetting]
 	if text == "" {
 		text, from = getenv(environ, "NIX_REMOTE"), "NIX_REMOTE"
 	}
@@ -159,9 +168,18 @@ func storeOf(uid int, state string, environ []string) StoreAddress {
 	return inFolder(folder)
 }
 
-// StoreRoot is the folder below which /nix/store lies, "" when that is the root
-// of the file system.
-func (n *Nix) StoreRoot() string { return n.where.Root }
+// StoreRoot is the folder below which this machine's /nix/store lies for a
+// project with these settings, "" when that is the root of the file system. It
+// starts no process, and needs no Nix; what is wrong in the settings is for New
+// to say.
+func StoreRoot(project []Setting) string {
+	environ := os.Environ()
+	a, err := findStore(project, readSettings(environ), environ)
+	if err != nil {
+		return ""
+	}
+	return a.Root
+}
 
 // physical is where a path of the store lies on this machine.
 func (n *Nix) physical(path string) string {

@@ -71,13 +71,7 @@ func TestFindStore(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			of := func(text string) settings {
-				if text == "" {
-					return settings{}
-				}
-				return settings{"store": text}
-			}
-			got, err := findStore(of(c.project), of(c.user), c.environ)
+			got, err := findStore([]Setting{{"store", c.project}}, settings{"store": c.user}, c.environ)
 			switch {
 			case c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)):
 				t.Errorf("got %v, want %q", err, c.problem)

@@ -87,11 +87,11 @@ func (e *evaluator) locate(ctx context.Context) error {
 			return errors.New(`nixpkgs = "embedded" is not available here`)
 		}
 		report := func(text string) { e.progress.emit(Event{Kind: EventPreparing, Text: text}) }
-		if e.standinIndex, err = e.standin(ctx, report); err != nil {
+		if e.standinIndex, err = e.standin(ctx, e.where.Root, report); err != nil {
 			return fmt.Errorf("embedded nixpkgs: %w", err)
 		}
 		if e.request.Nodes != nil && e.emulator != nil {
-			if e.emulatorIndex, err = e.emulator(ctx, report); err != nil {
+			if e.emulatorIndex, err = e.emulator(ctx, e.where.Root, report); err != nil {
 				return fmt.Errorf("embedded nixpkgs: %w", err)
 			}
 		}
@@ -110,7 +110,7 @@ func (e *evaluator) locate(ctx context.Context) error {
 		Standin:    e.standinIndex,
 		Nixpkgs:    e.request.Nixpkgs,
 		Flavour:    filepath.Base(e.flavour),
-		Document:   e.request.document(e.standinIndex, e.emulatorIndex, e.flavour),
+		Document:   e.request.document(e.physical(e.standinIndex), e.emulatorIndex, e.flavour),
 		Folders:    e.folders,
 		Build:      e.request.ImportFromDerivation,
 		StoreRoot:  e.where.Root,
@@ -176,7 +176,7 @@ func (e *evaluator) rememberIfSure(entry cacheEntry, start time.Time) {
 // writeRequest writes the request's file, and returns the time of the file
 // system's clock at which the evaluation begins.
 func (e *evaluator) writeRequest() (path string, start time.Time, err error) {
-	text, err := json.Marshal(e.request.document(e.standinIndex, e.emulatorIndex, e.flavour))
+	text, err := json.Marshal(e.request.document(e.physical(e.standinIndex), e.emulatorIndex, e.flavour))
 	if err != nil {
 		return "", start, fmt.Errorf("request: %w", err)
 	}

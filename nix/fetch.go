@@ -54,10 +54,10 @@ func (n *Nix) fetch(ctx context.Context, p Nixpkgs, progress emitter) (Nixpkgs, 
 	if p.Embedded || p.Path != "" || p.URL == "" {
 		return p, nil
 	}
-	sum := sha256.Sum256([]byte(p.URL + "\n" + p.Hash + "\n" + p.Revision))
+	sum := sha256.Sum256([]byte(p.URL + "\n" + p.Hash + "\n" + p.Revision + n.where.Root))
 	root := filepath.Join(n.cacheDir, "nixpkgs", hex.EncodeToString(sum[:16]))
-	if path, err := filepath.EvalSymlinks(root); err == nil {
-		p.Path = path
+	if path, err := os.Readlink(root); err == nil && n.exists(path) {
+		p.Path = n.physical(path) // where it is read
 		return p, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
@@ -89,6 +89,7 @@ func (n *Nix) fetch(ctx context.Context, p Nixpkgs, progress emitter) (Nixpkgs, 
 	}); err != nil && !errors.Is(err, context.Canceled) {
 		n.logger.Warn("nixpkgs is not protected from the garbage collector", "path", p.Path, "error", err)
 	}
+	p.Path = n.physical(p.Path)
 	return p, nil
 }
 

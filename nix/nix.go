@@ -46,14 +46,15 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Standin prepares the embedded nixpkgs and returns the path of its index
-	// in the Nix store. It is called for each evaluation with
-	// Nixpkgs.Embedded and must be quick when there is nothing to do.
-	Standin func(ctx context.Context, progress func(string)) (indexPath string, err error)
+	// in the Nix store, which lies below storeRoot. It is called for each
+	// evaluation with Nixpkgs.Embedded and must be quick when there is nothing
+	// to do.
+	Standin func(ctx context.Context, storeRoot string, progress func(string)) (indexPath string, err error)
 
 	// Emulator prepares what tests of the embedded nixpkgs run machines with, and
 	// returns a JSON object that says where it is. It is called for flavours
 	// that are told their nodes.
-	Emulator func(ctx context.Context, progress func(string)) (json.RawMessage, error)
+	Emulator func(ctx context.Context, storeRoot string, progress func(string)) (json.RawMessage, error)
 
 	library map[string]string // replaces the embedded library, in tests
 }
@@ -63,8 +64,8 @@ type Nix struct {
 	cacheDir string
 	environ  []string
 	logger   *slog.Logger
-	standin  func(ctx context.Context, progress func(string)) (string, error)
-	emulator func(ctx context.Context, progress func(string)) (json.RawMessage, error)
+	standin  func(ctx context.Context, storeRoot string, progress func(string)) (string, error)
+	emulator func(ctx context.Context, storeRoot string, progress func(string)) (json.RawMessage, error)
 	library  map[string]string
 	settings settings
 	decided  settings  // with those of the project
@@ -120,19 +121,17 @@ func New(o Options) (*Nix, error) {
 	}
 	n.settings = readSettings(n.environ)
 	n.decided = maps.Clone(n.settings)
-	own := settings{}
 	for _, s := range o.Settings {
-		own.set(s.Name, strings.Fields(s.Value))
-		if s.Name != "store" {
+		if s.Name != storeSetting {
 			n.project = append(n.project, setting{s.Name, s.Value})
 			n.decided.set(s.Name, strings.Fields(s.Value))
 		}
 	}
-	if n.where, err = findStore(own, n.settings, n.environ); err != nil {
+	if n.where, err = findStore(o.Settings, n.settings, n.environ); err != nil {
 		return nil, err
 	}
 	if n.where.setting != "" {
-		n.project = append(n.project, setting{"store", n.where.setting})
+		n.project = append(n.project, setting{storeSetting, n.where.setting})
 	}
 	return n, nil
 }

@@ -174,6 +174,11 @@ type Folders struct {
 	Runtime string // sockets; its path is short
 	Cache   string // may vanish at any time
 	Keys    string // the deployments' own keys, UUID/id_ed25519 below it; to be read only
+
+	// StoreRoot is the folder below which /nix/store lies on this machine; "" is
+	// the root of the file system. Paths of the store are /nix/store/… everywhere
+	// else, and in nodes.
+	StoreRoot string
 }
 
 // ValidateRequest is one configuration to check: of a resource, a data source

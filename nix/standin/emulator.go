@@ -54,12 +54,13 @@ func EnsureEmulator(ctx context.Context, options Options, driver map[string]stri
 	if err != nil {
 		return Emulator{}, err
 	}
-	dir, err := cacheDir(options.CacheDir)
+	dir, err := options.cacheDir()
 	if err != nil {
 		return Emulator{}, err
 	}
 	file, sum := filepath.Join(dir, host.key()+"-"+architecture()+"-emulator.json"), sumOf(driver)
-	if known := readEmulator(file); known.complete(sum) {
+	in := options.store()
+	if known := readEmulator(file, in); known.complete(sum, in) {
 		return known, nil
 	}
 	unlock, err := lock(ctx, dir, progress)
@@ -67,16 +68,16 @@ func EnsureEmulator(ctx context.Context, options Options, driver map[string]stri
 		return Emulator{}, err
 	}
 	defer unlock()
-	known := readEmulator(file)
-	if known.complete(sum) {
+	known := readEmulator(file, in)
+	if known.complete(sum, in) {
 		return known, nil
 	}
 	if known.Tree == "" {
-		if known, err = prepareEmulator(ctx, dir, host, progress); err != nil {
+		if known, err = in.prepareEmulator(ctx, dir, host, progress); err != nil {
 			return Emulator{}, err
 		}
 	}
-	if known.Driver, err = addDriver(ctx, dir, driver); err != nil {
+	if known.Driver, err = in.addDriver(ctx, dir, driver); err != nil {
 		return Emulator{}, err
 	}
 	known.DriverSum = sum
@@ -91,7 +92,7 @@ func EnsureEmulator(ctx context.Context, options Options, driver map[string]stri
 }
 
 // readEmulator reads what an earlier run left; without its tree, it left nothing.
-func readEmulator(file string) Emulator {
+func readEmulator(file string, in store) Emulator {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return Emulator{}
@@ -100,19 +101,15 @@ func readEmulator(file string) Emulator {
 	if json.Unmarshal(text, &known) != nil || known.Layout != emulatorLayout || known.Tree == "" {
 		return Emulator{}
 	}
-	if _, err = os.Stat(filepath.Join(known.Tree, known.Program)); err != nil {
+	if !in.holds(filepath.Join(known.Tree, known.Program)) {
 		return Emulator{}
 	}
 	return known
 }
 
 // complete says whether the driver is there too, in the version that is wanted.
-func (e Emulator) complete(sum string) bool {
-	if e.Tree == "" || e.Driver == "" || e.DriverSum != sum {
-		return false
-	}
-	_, err := os.Stat(e.Driver)
-	return err == nil
+func (e Emulator) complete(sum string, in store) bool {
+	return e.Tree != "" && e.DriverSum == sum && in.holds(e.Driver)
 }
 
 func sumOf(files map[string]string) string {
@@ -124,7 +121,7 @@ func sumOf(files map[string]string) string {
 }
 
 // addDriver brings the driver into the store.
-func addDriver(ctx context.Context, dir string, files map[string]string) (string, error) {
+func (s store) addDriver(ctx context.Context, dir string, files map[string]string) (string, error) {
 	work, err := os.MkdirTemp(dir, "driver-")
 	if err != nil {
 		return "", fmt.Errorf("making a folder for the driver: %w", err)
@@ -140,14 +137,14 @@ func addDriver(ctx context.Context, dir string, files map[string]string) (string
 			return "", err
 		}
 	}
-	paths, err := nixStoreAdd(ctx, folder)
+	paths, err := s.add(ctx, folder)
 	if err != nil {
 		return "", err
 	}
-	return paths[0], keep(ctx, dir, paths[0])
+	return paths[0], s.keep(ctx, dir, paths[0])
 }
 
-func prepareEmulator(ctx context.Context, dir string, host distribution, progress func(string)) (Emulator, error) {
+func (s store) prepareEmulator(ctx context.Context, dir string, host distribution, progress func(string)) (Emulator, error) {
 	if err := requireTools(); err != nil {
 		return Emulator{}, err
 	}
@@ -181,12 +178,12 @@ func prepareEmulator(ctx context.Context, dir string, host distribution, progres
 		return Emulator{}, fmt.Errorf("unpacking %s: %w", emulatorPackage(), err)
 	}
 	progress("adding QEMU to the Nix store")
-	paths, err := nixStoreAdd(ctx, root)
+	paths, err := s.add(ctx, root)
 	if err != nil {
 		return Emulator{}, err
 	}
 	made.Tree = paths[0]
-	if err := keep(ctx, dir, made.Tree); err != nil {
+	if err := s.keep(ctx, dir, made.Tree); err != nil {
 		return Emulator{}, err
 	}
 	return made, os.RemoveAll(apt.dir)
@@ -210,14 +207,4 @@ func (a aptClient) emulator(ctx context.Context) ([]Package, error) {
 		return nil, fmt.Errorf("finding QEMU for tests: %w", err)
 	}
 	return slices.DeleteFunc(packages, func(p Package) bool { return slices.Contains(emulatorLeft, p.Name) }), nil
-}
-
-// keep roots a path of the store.
-func keep(ctx context.Context, dir, path string) error {
-	root := rootOf(dir, path)
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
-		return err
-	}
-	_, err := runNix(ctx, "nix-store", "--realise", path, "--add-root", root, "--indirect")
-	return err
 }

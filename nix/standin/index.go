@@ -3,7 +3,6 @@ package standin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -52,16 +51,16 @@ builtins.toFile "nxc-standin-index.json"
   (builtins.appendContext text (builtins.listToAttrs (map refer [ index.tree index.busybox index.kernel.path ])))
 `
 
-// add brings the unpacked tree, a static busybox, the kernel and the index into
-// the store.
-func add(ctx context.Context, work, dir string, host distribution, packages []Package, all contents, linux kernel, progress func(string)) (record, error) {
+// addAll brings the unpacked tree, a static busybox, the kernel and the index
+// into the store.
+func (s store) addAll(ctx context.Context, work, dir string, host distribution, packages []Package, all contents, linux kernel, progress func(string)) (record, error) {
 	root := filepath.Join(work, "debian-tree")
 	busybox, err := busyboxFolder(ctx, root, filepath.Join(work, "busybox"))
 	if err != nil {
 		return record{}, err
 	}
 	progress("adding the packages to the Nix store")
-	paths, err := nixStoreAdd(ctx, root, busybox, linux.folder)
+	paths, err := s.add(ctx, root, busybox, linux.folder)
 	if err != nil {
 		return record{}, err
 	}
@@ -80,7 +79,7 @@ func add(ctx context.Context, work, dir string, host distribution, packages []Pa
 	for i, p := range packages {
 		index.Packages[p.Name] = IndexPackage{Version: p.Version, Programs: all.programs[i]}
 	}
-	path, err := addIndex(ctx, work, dir, index)
+	path, err := s.addIndex(ctx, work, dir, index)
 	if err != nil {
 		return record{}, err
 	}
@@ -118,7 +117,7 @@ func busyboxFolder(ctx context.Context, root, folder string) (string, error) {
 }
 
 // addIndex writes the index to the store and roots it.
-func addIndex(ctx context.Context, work, dir string, index Index) (string, error) {
+func (s store) addIndex(ctx context.Context, work, dir string, index Index) (string, error) {
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("encoding the stand-in's index: %w", err)
@@ -131,7 +130,7 @@ func addIndex(ctx context.Context, work, dir string, index Index) (string, error
 	if err := os.WriteFile(expression, []byte(indexExpression), 0o644); err != nil {
 		return "", err
 	}
-	output, err := runNix(ctx, "nix-instantiate", "--eval", "--json", "--read-write-mode", expression, "--arg", "file", file)
+	output, err := s.run(ctx, "nix-instantiate", "--eval", "--json", "--read-write-mode", expression, "--arg", "file", file)
 	if err != nil {
 		return "", err
 	}
@@ -139,52 +138,7 @@ func addIndex(ctx context.Context, work, dir string, index Index) (string, error
 	if err := json.Unmarshal([]byte(output), &path); err != nil {
 		return "", fmt.Errorf("reading the index's store path %q: %w", output, err)
 	}
-	root := rootOf(dir, path)
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
-		return "", err
-	}
-	if _, err := runNix(ctx, "nix-store", "--realise", path, "--add-root", root, "--indirect"); err != nil {
-		return "", err
-	}
-	return path, nil
-}
-
-// nixStoreAdd adds folders to the store and returns their paths in order.
-func nixStoreAdd(ctx context.Context, folders ...string) ([]string, error) {
-	output, err := runNix(ctx, "nix-store", append([]string{"--add"}, folders...)...)
-	if err != nil {
-		return nil, err
-	}
-	paths := strings.Fields(output)
-	if len(paths) != len(folders) {
-		return nil, fmt.Errorf("nix-store --add answered %d paths for %d folders: %q", len(paths), len(folders), output)
-	}
-	return paths, nil
-}
-
-// valid asks Nix whether paths are in its database.
-func valid(ctx context.Context, paths ...string) bool {
-	_, err := runNix(ctx, "nix-store", append([]string{"--check-validity"}, paths...)...)
-	return err == nil
-}
-
-func runNix(ctx context.Context, program string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, program, arguments...)
-	output, err := command.Output()
-	if err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		detail := err.Error()
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
-			detail = strings.TrimSpace(string(exit.Stderr))
-		}
-		if strings.Contains(detail, "daemon-socket") || strings.Contains(detail, "Permission denied") {
-			detail += "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: apt-get install nix-setup-systemd); otherwise run nxc as root."
-		}
-		return "", fmt.Errorf("bringing the stand-in into the Nix store with %s %s: %s", program, arguments[0], detail)
-	}
-	return strings.TrimSpace(string(output)), nil
+	return path, s.keep(ctx, dir, path)
 }
 
 // architecture is the processor's name as GNU and Nix write it.

@@ -64,19 +64,6 @@ func (r record) covers(packages []string) bool {
 	})
 }
 
-// present says whether everything is still in the store.
-func (r record) present() bool {
-	for _, path := range []string{r.Index, r.Tree, r.Busybox, r.Kernel} {
-		if path == "" {
-			return false
-		}
-		if _, err := os.Stat(path); err != nil {
-			return false
-		}
-	}
-	return true
-}
-
 // write replaces the record in one step.
 func (r record) write(file string) error {
 	text, err := json.MarshalIndent(r, "", "  ")

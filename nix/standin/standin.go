@@ -14,6 +14,8 @@ package standin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +29,9 @@ type Options struct {
 	// CacheDir holds records, downloads and the garbage collector's root;
 	// empty means nxc/standin in the user's cache folder.
 	CacheDir string
+	// StoreRoot is the folder below which /nix/store lies; empty means that it is
+	// the root of the file system. Each store has records of its own.
+	StoreRoot string
 	// Packages are distribution packages to bring beyond the usual ones.
 	// Once asked for, they stay part of the tree until Refresh without them.
 	Packages []string
@@ -54,7 +59,7 @@ func Ensure(ctx context.Context, options Options, progress func(string)) (string
 	if err != nil {
 		return "", err
 	}
-	dir, err := cacheDir(options.CacheDir)
+	dir, err := options.cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +74,34 @@ func Ensure(ctx context.Context, options Options, progress func(string)) (string
 	if index, ok := recorded(ctx, dir, host, options); ok {
 		return index, nil
 	}
+	if made, ok := elsewhere(ctx, dir, host, options, progress); ok {
+		return made.Index, made.write(recordFile(dir, host))
+	}
 	return prepare(ctx, dir, host, options, progress)
+}
+
+// elsewhere takes what the machine's usual store has into one in a folder. When
+// that does not work, it is fetched.
+func elsewhere(ctx context.Context, dir string, host distribution, options Options, progress func(string)) (record, bool) {
+	usual := options
+	if usual.StoreRoot = ""; options.StoreRoot == "" || options.Refresh {
+		return record{}, false
+	}
+	from, err := usual.cacheDir()
+	if err != nil {
+		return record{}, false
+	}
+	known, err := readRecord(from, host)
+	if err != nil || !known.covers(options.Packages) || !usual.store().holds(known.Index, known.Tree, known.Busybox, known.Kernel) {
+		return record{}, false
+	}
+	progress("copying the packages from /nix/store")
+	in := options.store()
+	_, err = in.run(ctx, "nix", "copy", "--extra-experimental-features", "nix-command", "--no-check-sigs", "--from", "auto", "--to", in.address(), known.Index)
+	if err == nil {
+		err = in.keep(ctx, dir, known.Index)
+	}
+	return known, err == nil
 }
 
 // recorded answers from the cache when it can.
@@ -78,10 +110,10 @@ func recorded(ctx context.Context, dir string, host distribution, options Option
 		return "", false
 	}
 	known, err := readRecord(dir, host)
-	if err != nil || !known.covers(options.Packages) || !known.present() {
+	if err != nil || !known.covers(options.Packages) || !options.store().holds(known.Index, known.Tree, known.Busybox, known.Kernel) {
 		return "", false
 	}
-	if options.Verify && !valid(ctx, known.Index, known.Tree, known.Busybox, known.Kernel) {
+	if options.Verify && !options.store().valid(ctx, known.Index, known.Tree, known.Busybox, known.Kernel) {
 		return "", false
 	}
 	return known.Index, true
@@ -118,7 +150,7 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 	if err != nil {
 		return "", err
 	}
-	made, err := add(ctx, work, dir, host, packages, contents, linux, progress)
+	made, err := options.store().addAll(ctx, work, dir, host, packages, contents, linux, progress)
 	if err != nil {
 		return "", err
 	}
@@ -136,14 +168,18 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 }
 
 // cacheDir finds the folder for records and makes it.
-func cacheDir(asked string) (string, error) {
-	dir := asked
+func (o Options) cacheDir() (string, error) {
+	dir := o.CacheDir
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
 			return "", fmt.Errorf("finding the user's cache folder (set HOME or XDG_CACHE_HOME): %w", err)
 		}
 		dir = filepath.Join(base, "nxc", "standin")
+	}
+	if o.StoreRoot != "" {
+		sum := sha256.Sum256([]byte(o.StoreRoot))
+		dir = filepath.Join(dir, "store-"+hex.EncodeToString(sum[:6]))
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making the stand-in's cache folder: %w", err)

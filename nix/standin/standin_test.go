@@ -144,21 +144,22 @@ func TestMembers(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	dir, host := t.TempDir(), distribution{ID: "debian", Version: "12"}
-	there := filepath.Join(dir, "there")
-	write(t, there, "")
-	kept := record{Layout: layout, Roots: rootsDigest(), Packages: []string{"htop"}, Index: there, Tree: there, Busybox: there, Kernel: there}
+	file := filepath.Join(dir, "there")
+	write(t, file, "")
+	kept := record{Layout: layout, Roots: rootsDigest(), Packages: []string{"htop"}, Index: file, Tree: file, Busybox: file, Kernel: file}
+	there := func(r record) bool { return store{}.holds(r.Index, r.Tree, r.Busybox, r.Kernel) }
 	if err := kept.write(recordFile(dir, host)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := readRecord(dir, host)
-	if err != nil || !got.present() {
+	if err != nil || !there(got) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	if !got.covers(nil) || !got.covers([]string{"htop"}) || got.covers([]string{"htop", "vim"}) {
 		t.Error("a record must cover exactly what was asked for")
 	}
 	got.Tree = filepath.Join(dir, "collected")
-	if got.present() {
+	if there(got) {
 		t.Error("a tree that is gone counts as present")
 	}
 	got.Layout++

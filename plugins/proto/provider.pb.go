@@ -1186,7 +1186,11 @@ type ConfigureRequest struct {
 	Cache   string                 `protobuf:"bytes,5,opt,name=cache,proto3" json:"cache,omitempty"`     // may vanish, 0700
 	// Where the deployments' own keys lie: UUID/id_ed25519, by which a provider
 	// that reaches its nodes by ssh proves itself. To be read only.
-	Keys          string `protobuf:"bytes,6,opt,name=keys,proto3" json:"keys,omitempty"`
+	Keys string `protobuf:"bytes,6,opt,name=keys,proto3" json:"keys,omitempty"`
+	// The folder below which this machine's /nix/store lies, when that is not the
+	// root of its file system: what is called /nix/store/X here is then read from
+	// store_root + /nix/store/X. A link in the store names the former.
+	StoreRoot     string `protobuf:"bytes,7,opt,name=store_root,json=storeRoot,proto3" json:"store_root,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1259,6 +1263,13 @@ func (x *ConfigureRequest) GetCache() string {
 func (x *ConfigureRequest) GetKeys() string {
 	if x != nil {
 		return x.Keys
+	}
+	return ""
+}
+
+func (x *ConfigureRequest) GetStoreRoot() string {
+	if x != nil {
+		return x.StoreRoot
 	}
 	return ""
 }
@@ -5348,14 +5359,16 @@ const file_provider_proto_rawDesc = "" +
 	"\x05nodes\x18\x04 \x01(\bR\x05nodes\x1a:\n" +
 	"\fSourcesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbd\x01\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
 	"\aruntime\x18\x04 \x01(\tR\aruntime\x12\x14\n" +
 	"\x05cache\x18\x05 \x01(\tR\x05cache\x12\x12\n" +
-	"\x04keys\x18\x06 \x01(\tR\x04keys\"\x89\x01\n" +
+	"\x04keys\x18\x06 \x01(\tR\x04keys\x12\x1d\n" +
+	"\n" +
+	"store_root\x18\a \x01(\tR\tstoreRoot\"\x89\x01\n" +
 	"\x11ConfigureResponse\x125\n" +
 	"\blocation\x18\x01 \x01(\v2\x19.nxc.provider.v1.LocationR\blocation\x12=\n" +
 	"\vdiagnostics\x18\x02 \x03(\v2\x1b.nxc.provider.v1.DiagnosticR\vdiagnostics\"D\n" +

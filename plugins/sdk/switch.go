@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
 	"path"
 	"slices"
 	"strconv"
@@ -30,6 +29,7 @@ type Switch struct {
 	Name     string // the node's
 	Old, New string // store paths of systems
 	Exec     func(ctx context.Context, p plugins.Process) (exit int, err error)
+	Store    NixStore // this machine's, from which Copy takes
 	// Copy brings files to a node that does not see this machine's store. Nil:
 	// it sees what is built here.
 	Copy func(ctx context.Context, c plugins.Copy) error
@@ -119,7 +119,7 @@ const incoming = "/nix/store/.nxc-incoming"
 // bring copies the store paths to the node that it does not have.
 func (s Switch) bring(ctx context.Context, op Operation) error {
 	op.Phase("finding what its new system needs")
-	all, err := Requisites(ctx, s.New)
+	all, err := s.Store.Requisites(ctx, s.New)
 	if err != nil {
 		return err
 	}
@@ -138,9 +138,9 @@ func (s Switch) bring(ctx context.Context, op Operation) error {
 		}
 	}
 	packed, pack := io.Pipe()
-	go func() { pack.CloseWithError(packIncoming(pack, paths)) }()
+	go func() { pack.CloseWithError(s.packIncoming(pack, paths)) }()
 	defer packed.Close()
-	size := sizeOf(ctx, paths)
+	size := s.sizeOf(ctx, paths)
 	counted := &countedReader{in: packed, tell: func(n int64) {
 		op.Report(plugins.Progress{Phase: fmt.Sprintf("copying %d store paths", len(paths)), Done: n, Expected: max(n, size), Unit: "bytes"})
 	}}
@@ -164,7 +164,7 @@ func (s Switch) shell(ctx context.Context, script string, in io.Reader) (string,
 	return out.String(), err
 }
 
-func packIncoming(to io.Writer, paths []string) error {
+func (s Switch) packIncoming(to io.Writer, paths []string) error {
 	w := tar.NewWriter(to)
 	folder := path.Base(incoming)
 	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755}); err != nil {
@@ -172,7 +172,7 @@ func packIncoming(to io.Writer, paths []string) error {
 	}
 	for _, p := range paths {
 		name := func(file string) string { return folder + strings.TrimPrefix(file, path.Dir(p)) }
-		if err := PackStorePath(w, p, name, FileContent); err != nil {
+		if err := s.Store.Pack(w, p, name, FileContent); err != nil {
 			return err
 		}
 	}
@@ -180,13 +180,13 @@ func packIncoming(to io.Writer, paths []string) error {
 }
 
 // sizeOf is about how many bytes store paths have, 0 when Nix does not say.
-func sizeOf(ctx context.Context, paths []string) int64 {
-	out, err := exec.CommandContext(ctx, "nix-store", append([]string{"--query", "--size"}, paths...)...).Output()
+func (s Switch) sizeOf(ctx context.Context, paths []string) int64 {
+	sizes, err := s.Store.query(ctx, "--size", paths)
 	if err != nil {
 		return 0
 	}
 	var sum int64
-	for _, field := range strings.Fields(string(out)) {
+	for _, field := range sizes {
 		n, _ := strconv.ParseInt(field, 10, 64)
 		sum += n
 	}

@@ -99,7 +99,7 @@ func (c *Client) Configure(ctx context.Context, r plugins.ConfigureRequest) (plu
 	}
 	response, err := c.rpc.Configure(ctx, &proto.ConfigureRequest{
 		Config: config, Project: r.Folders.Project, State: r.Folders.State,
-		Runtime: r.Folders.Runtime, Cache: r.Folders.Cache, Keys: r.Folders.Keys,
+		Runtime: r.Folders.Runtime, Cache: r.Folders.Cache, Keys: r.Folders.Keys, StoreRoot: r.Folders.StoreRoot,
 	})
 	if err != nil {
 		return plugins.Location{}, c.explain("Configure", err)

@@ -82,7 +82,7 @@ func (s *server) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	l, d := s.p.Configure(ctx, plugins.ConfigureRequest{
 		Config: config,
 		Folders: plugins.Folders{
-			Project: r.GetProject(), State: r.GetState(), Runtime: r.GetRuntime(), Cache: r.GetCache(), Keys: r.GetKeys(),
+			Project: r.GetProject(), State: r.GetState(), Runtime: r.GetRuntime(), Cache: r.GetCache(), Keys: r.GetKeys(), StoreRoot: r.GetStoreRoot(),
 		},
 	})
 	return &proto.ConfigureResponse{

@@ -29,6 +29,7 @@ const ownLayer = 1 << 20
 
 // layer is some store paths and the size of their archive.
 type layer struct {
+	store sdk.NixStore
 	paths []string
 	size  int64
 }
@@ -36,11 +37,11 @@ type layer struct {
 // layersOf divides store paths: the largest have a layer each, in an order that
 // does not depend on the others, and the small ones, which change most, share
 // the last.
-func layersOf(paths []string) ([]layer, error) {
+func layersOf(store sdk.NixStore, paths []string) ([]layer, error) {
 	var large []layer
-	var small layer
+	small := layer{store: store}
 	for _, p := range paths {
-		one := layer{paths: []string{p}}
+		one := layer{store: store, paths: []string{p}}
 		var err error
 		if one.size, err = one.measure(); err != nil {
 			return nil, err
@@ -101,7 +102,7 @@ func (l *layer) write(out io.Writer, content func(w io.Writer, file string, size
 		}
 	}
 	for _, p := range l.paths {
-		if err := sdk.PackStorePath(w, p, func(file string) string { return strings.TrimPrefix(file, "/") }, content); err != nil {
+		if err := l.store.Pack(w, p, func(file string) string { return strings.TrimPrefix(file, "/") }, content); err != nil {
 			return err
 		}
 	}

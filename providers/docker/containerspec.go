@@ -38,7 +38,7 @@ func (c containers) spec(want *Container, labels map[string]string) (client.Cont
 			Labels: labels, ExposedPorts: exposed,
 		},
 		HostConfig: &container.HostConfig{
-			Binds: bindsOf(*want), Tmpfs: want.Tmpfs, PortBindings: bound,
+			Binds: bindsOf(c.placed(*want)), Tmpfs: want.Tmpfs, PortBindings: bound,
 			Privileged: want.Privileged, CapAdd: want.Capabilities,
 			Resources:     limits,
 			RestartPolicy: restart,
@@ -67,6 +67,16 @@ func environmentOf(want Container) []string {
 		env = append(env, name+"="+values[name])
 	}
 	return env
+}
+
+// placed is a container whose mounts name what is in this machine's Nix store
+// where it lies.
+func (c containers) placed(want Container) Container {
+	want.Mounts = slices.Clone(want.Mounts)
+	for i := range want.Mounts {
+		want.Mounts[i].Source = c.store.Place(want.Mounts[i].Source)
+	}
+	return want
 }
 
 // bindsOf are the mounts and volumes of a container.

@@ -35,7 +35,8 @@ type engine struct {
 	info     system.Info
 	version  client.ServerVersionResult
 	cgroup   cgroups
-	project  string             // the configuration's folder
+	project  string // the configuration's folder
+	store    sdk.NixStore
 	seed     string             // what spreads deployments over the first pool, see startOf
 	pools    []netip.Prefix     // whence subnets come, see choosePools
 	hook     client.RequestHook // sees every request; for tests
@@ -54,7 +55,7 @@ func (e *engine) configure(ctx context.Context, c Config, folders plugins.Folder
 	if err != nil {
 		return plugins.Location{}, err
 	}
-	e.endpoint, e.project, e.seed = ep, folders.Project, folders.Project
+	e.endpoint, e.project, e.seed, e.store = ep, folders.Project, folders.Project, sdk.NixStore(folders.StoreRoot)
 	if e.pools, err = choosePools(c, os.Getenv); err != nil {
 		return plugins.Location{}, err
 	}

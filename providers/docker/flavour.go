@@ -115,11 +115,12 @@ func (e *engine) expand(_ context.Context, r sdk.ExpandRequest[FlavourConfig], o
 		return err
 	}
 	layout := composition{
-		name: r.Composition, label: r.Label, subnet: subnet, image: c.Image, recipe: r.Artifacts[artifactImage],
+		name: r.Composition, label: r.Label, subnet: subnet, image: c.Image, recipe: e.store.Place(r.Artifacts[artifactImage]),
 		cgroup: e.cgroup, hostCgroups: e.info.CgroupVersion == "2", lan: lan, further: further.own, existing: existingOf(c.Networks),
 	}
 	for _, n := range nodes {
 		want := containerOf(n, c, nodes)
+		want.Mounts[0].Source = e.store.Place(storeFolder)
 		want.Ports, want.IP = ports[n.Name], addresses[n.Name].String()
 		if second != nil {
 			want.IP6 = second[n.Name].String()

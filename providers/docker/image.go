@@ -85,7 +85,7 @@ func (i images) open(ctx context.Context, op sdk.Operation, want *Image) (io.Rea
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(i.project, path)
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(i.store.Place(path))
 	if err != nil {
 		return nil, sdk.AttributeError("archive", "The archive cannot be read", err.Error()+".")
 	}

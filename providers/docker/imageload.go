@@ -100,11 +100,11 @@ func (i images) load(ctx context.Context, op sdk.Operation, want *Image) error {
 		return err
 	}
 	op.Phase("finding what the systems need")
-	paths, err := sdk.Requisites(ctx, want.Systems...)
+	paths, err := i.store.Requisites(ctx, want.Systems...)
 	if err != nil {
 		return err
 	}
-	layers, err := layersOf(paths)
+	layers, err := layersOf(i.store, paths)
 	if err != nil {
 		return err
 	}

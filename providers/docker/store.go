@@ -21,7 +21,7 @@ const (
 	storeImage = "image" // the image holds what the systems need
 )
 
-// storeFolder is where Nix keeps what it builds.
+// storeFolder is where Nix keeps what it builds, as nodes see it.
 const storeFolder = "/nix/store"
 
 // chooseStore says how nodes get the store. It asks the engine for nothing.
@@ -43,7 +43,7 @@ func (e *engine) chooseStore(wish, image string) (string, error) {
 			fmt.Sprintf("%s says %s. An engine there has no store of this machine that it could mount. Set store = \"image\", or leave it out.", e.endpoint.source, e.endpoint.host))
 	case wish == storeBind && e.client != nil && asked && e.lacksStore():
 		return "", sdk.AttributeError("store", "The Docker engine does not see this machine's store",
-			fmt.Sprintf("The engine %s (from %s) has a file system of its own, without the %s that would be mounted. Set store = \"image\", or leave it out.", e.info.Name, e.endpoint.source, storeFolder))
+			fmt.Sprintf("The engine %s (from %s) has a file system of its own, without the %s that would be mounted. Set store = \"image\", or leave it out.", e.info.Name, e.endpoint.source, e.store.Place(storeFolder)))
 	case wish == storeImage && image != "":
 		return "", sdk.AttributeError("image", "An image cannot be given as well",
 			"With store = \"image\" the nodes' image is made of their systems. Leave image out, or set store = \"bind\".")
@@ -99,11 +99,11 @@ func (e *engine) compareStore() (same bool, err error) {
 	if pid == 0 { // of another process namespace
 		return false, errors.ErrUnsupported
 	}
-	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", pid, storeFolder))
+	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", pid, e.store.Place(storeFolder)))
 	if err != nil {
 		return false, err
 	}
-	ours, err := os.Stat(storeFolder)
+	ours, err := os.Stat(e.store.Place(storeFolder))
 	return err == nil && os.SameFile(ours, theirs), err
 }
 

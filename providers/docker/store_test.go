@@ -85,7 +85,7 @@ func tree(t *testing.T, name string, size int) string {
 // that was told before.
 func TestClosureImage(t *testing.T) {
 	small, large, other := tree(t, "small", 10), tree(t, "large", 3<<20), tree(t, "other", 20)
-	layers, err := layersOf([]string{large, other, small})
+	layers, err := layersOf("", []string{large, other, small})
 	if err != nil || len(layers) != 2 || layers[0].paths[0] != large || len(layers[1].paths) != 2 {
 		t.Fatalf("layers %+v, error %v", layers, err)
 	}
@@ -123,7 +123,7 @@ func TestClosureImage(t *testing.T) {
 	if diff := cmp.Diff([]string{"nxc/x:1"}, manifest[0].RepoTags); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	shared, err := layersOf([]string{large, small})
+	shared, err := layersOf("", []string{large, small})
 	if err != nil || shared[0].size != layers[0].size {
 		t.Errorf("the large layer depends on the others: %+v, error %v", shared, err)
 	}
@@ -147,7 +147,7 @@ func TestSystemsImage(t *testing.T) {
 		t.Errorf("read: %v, error %v\n%s", exists, err, cmp.Diff(want, have))
 	}
 	// The layer that both have is not sent again.
-	layers, err := layersOf(paths)
+	layers, err := layersOf("", paths)
 	d.must(err)
 	known, err := i.known(ctx, layers)
 	d.must(err)

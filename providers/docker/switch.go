@@ -45,7 +45,7 @@ func switches(prior *Container, p *sdk.Planned[Container]) bool {
 // on. One that is down has only the latter to do.
 func (c containers) switchSystem(ctx context.Context, op sdk.Operation, have Container, want *Container) error {
 	if have.Running {
-		s := sdk.Switch{Name: want.Name, Old: have.System, New: want.System, Exec: func(ctx context.Context, p plugins.Process) (int, error) {
+		s := sdk.Switch{Name: want.Name, Old: have.System, New: want.System, Store: c.store, Exec: func(ctx context.Context, p plugins.Process) (int, error) {
 			return c.Exec(ctx, op, &have, p)
 		}}
 		if !mountsStore(&have) {

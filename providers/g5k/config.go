@@ -43,6 +43,9 @@ type testbed struct {
 	ways    ways
 }
 
+// nixStore is this machine's Nix store.
+func (t *testbed) nixStore() sdk.NixStore { return sdk.NixStore(t.folders.StoreRoot) }
+
 // configure finds the interface and the person, and asks whether they know
 // each other.
 func (t *testbed) configure(ctx context.Context, c Config, folders plugins.Folders) (plugins.Location, error) {

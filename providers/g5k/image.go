@@ -152,7 +152,7 @@ func (i images) fill(ctx context.Context, op sdk.Operation, home home, want *Ima
 		return fmt.Errorf("look for %s at %s: %w", want.Path, want.Site, err)
 	}
 	if err != nil || there != want.Size {
-		if err := upload(ctx, op, home, want.File, want.Path, op.Attempt); err != nil {
+		if err := upload(ctx, op, home, i.nixStore().Place(want.File), want.Path, op.Attempt); err != nil {
 			return err
 		}
 	}

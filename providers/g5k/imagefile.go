@@ -66,7 +66,7 @@ func (i images) Plan(ctx context.Context, op sdk.Operation, prior *Image, p *sdk
 	}
 	err := i.identify(ctx, op, v)
 	switch {
-	case err != nil && inStore(v.File) && errors.Is(exists(v.File), fs.ErrNotExist):
+	case err != nil && inStore(v.File) && errors.Is(i.exists(v.File), fs.ErrNotExist):
 		if prior != nil {
 			p.Replace("file", "its file changed")
 		}
@@ -89,15 +89,15 @@ func (i images) Plan(ctx context.Context, op sdk.Operation, prior *Image, p *sdk
 
 func inStore(file string) bool { return strings.HasPrefix(file, "/nix/store/") }
 
-func exists(file string) error {
-	_, err := os.Stat(file)
+func (i images) exists(file string) error {
+	_, err := os.Stat(i.nixStore().Place(file))
 	return err
 }
 
 // identify finds out what the file holds. It remembers that for as long as the
 // file looks the same.
 func (i images) identify(ctx context.Context, op sdk.Operation, want *Image) error {
-	info, err := os.Stat(want.File)
+	info, err := os.Stat(i.nixStore().Place(want.File))
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is not a file")
 	}
@@ -114,7 +114,7 @@ func (i images) identify(ctx context.Context, op sdk.Operation, want *Image) err
 		}
 	}
 	op.Phase("reading the image")
-	file, err := os.Open(want.File)
+	file, err := os.Open(i.nixStore().Place(want.File))
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (t *testbed) newPush(op sdk.Operation, kernels []string, initrd string) (*p
 		if i == len(kernels) {
 			name = initrdName
 		}
-		item, err := agent.ReadSource(name, file)
+		item, err := agent.ReadSource(name, t.nixStore().Place(file))
 		if err != nil {
 			return nil, sdk.Error("An image cannot be read", err.Error()+". Was it collected as garbage? nxc apply builds it again.")
 		}

@@ -79,7 +79,7 @@ func (w *Store) users() string { return path.Join(w.Folder, "users") }
 
 // Create copies what is missing.
 func (s stores) Create(ctx context.Context, op sdk.Operation, want *Store) error {
-	names, err := readClosure(want.Closure)
+	names, err := s.readClosure(want.Closure)
 	if err != nil {
 		return err
 	}
@@ -141,11 +141,11 @@ func (m storeMarker) write(home home) error {
 var storePath = regexp.MustCompile(`^[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]+$`)
 
 // readClosure reads the list of store paths, and returns their names, sorted.
-func readClosure(file string) ([]string, error) {
+func (t *testbed) readClosure(file string) ([]string, error) {
 	bad := func(detail string) error {
 		return sdk.AttributeError("closure", "The list of store paths cannot be used", detail)
 	}
-	f, err := os.Open(file)
+	f, err := os.Open(t.nixStore().Place(file))
 	if err != nil {
 		return nil, bad(fmt.Sprintf("%s: %v. Build it first, or correct the path.", file, reason(err)))
 	}
@@ -217,7 +217,7 @@ func (s stores) Update(ctx context.Context, op sdk.Operation, have Store, want *
 	if have.Closure == want.Closure {
 		return nil
 	}
-	names, err := readClosure(want.Closure)
+	names, err := s.readClosure(want.Closure)
 	if err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func (s stores) Plan(ctx context.Context, _ sdk.Operation, prior *Store, p *sdk.
 		p.SetUnknown("paths")
 	}
 	if prior == nil && !p.Unknown("closure") && !inStore(v.Closure) {
-		_, err := readClosure(v.Closure)
+		_, err := s.readClosure(v.Closure)
 		return err
 	}
 	return nil

@@ -180,7 +180,7 @@ func TestStoreRefuses(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if names, err := readClosure(file); err == nil {
+		if names, err := (&testbed{}).readClosure(file); err == nil {
 			t.Errorf("%s: it is taken for %v", name, names)
 		}
 	}

@@ -73,7 +73,7 @@ func (c *copying) copy(ctx context.Context, names []string) error {
 	sizes := map[string]int64{}
 	c.done, c.expected = 0, 0
 	for _, name := range names {
-		size, err := sizeOf(filepath.Join("/nix/store", name))
+		size, err := sizeOf(filepath.Join(c.nixStore().Place("/nix/store"), name))
 		if err != nil {
 			return sdk.Error("A store path cannot be read", err.Error()+". Was it collected as garbage? nxc apply builds it again.")
 		}
@@ -146,14 +146,14 @@ rm -rf %[2]s`, c.store.Folder, c.folder("incoming"))
 // pack writes paths as an archive. Folders may be written by their owner there,
 // so that they can be removed again.
 func (c *copying) pack(ctx context.Context, to io.Writer, names []string) error {
-	archive := tar.NewWriter(to)
+	archive, place := tar.NewWriter(to), c.nixStore().Place("/nix/store")
 	for _, name := range names {
-		root := filepath.Join("/nix/store", name)
+		root := filepath.Join(place, name)
 		err := filepath.WalkDir(root, func(file string, e fs.DirEntry, err error) error {
 			if err = errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
-			rest, err := filepath.Rel("/nix/store", file)
+			rest, err := filepath.Rel(place, file)
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,12 +17,12 @@ var virtualisation = regexp.MustCompile(`(?m)^(flags|Features)\s*:.*\b(vmx|svm)\
 
 // featuresOf reads what the machine that builds a derivation must have. Not
 // every nixpkgs tells it in the evaluation.
-func featuresOf(ctx context.Context, derivation string) ([]string, error) {
-	program, err := findNix("nix-store")
+func (h *host) featuresOf(ctx context.Context, derivation string) ([]string, error) {
+	cmd, err := h.nixStore(ctx, "--query", "--binding", "requiredSystemFeatures", derivation)
 	if err != nil {
 		return nil, err
 	}
-	said, err := exec.CommandContext(ctx, program, "--query", "--binding", "requiredSystemFeatures", derivation).Output()
+	said, err := cmd.Output()
 	if err != nil {
 		return nil, nil //nolint:nilerr // it names none, or is gone: then its build says what is missing
 	}

@@ -35,7 +35,7 @@ func TestFeaturesOf(t *testing.T) {
 				t.Fatal(out)
 			}
 			lines := strings.Split(out, "\n")
-			got, err := featuresOf(t.Context(), lines[len(lines)-1])
+			got, err := (&host{}).featuresOf(t.Context(), lines[len(lines)-1])
 			if err != nil || !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}

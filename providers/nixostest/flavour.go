@@ -34,7 +34,7 @@ const keyTest = "test"
 
 // laidOut reads what the Nix half says, and makes sure that it speaks of the
 // nodes that nxc does.
-func laidOut[C any](ctx context.Context, r sdk.ExpandRequest[C]) (extra, []sdk.LaidOut, error) {
+func laidOut[C any](ctx context.Context, h *host, r sdk.ExpandRequest[C]) (extra, []sdk.LaidOut, error) {
 	var x extra
 	if err := json.Unmarshal(r.Extra, &x); err != nil {
 		return x, nil, fmt.Errorf("read what the flavour's Nix half returned: %w", err)
@@ -54,13 +54,13 @@ func laidOut[C any](ctx context.Context, r sdk.ExpandRequest[C]) (extra, []sdk.L
 	if evaluated := slices.Sorted(maps.Keys(x.Nodes)); !slices.Equal(names, evaluated) {
 		return x, nil, fmt.Errorf("the Nix half made the machines %q, and the nodes are %q; this is a bug in nxc", evaluated, names)
 	}
-	x.features, err = featuresOf(ctx, x.Derivation)
+	x.features, err = h.featuresOf(ctx, x.Derivation)
 	return x, nodes, err
 }
 
 // expandTest lays a composition out as one run of its test.
 func (h *host) expandTest(ctx context.Context, r sdk.ExpandRequest[TestConfig], out *sdk.Expansion) error {
-	x, _, err := laidOut(ctx, r)
+	x, _, err := laidOut(ctx, h, r)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (h *host) expandTest(ctx context.Context, r sdk.ExpandRequest[TestConfig], 
 	sdk.Add(out, "nixos-test_run", keyTest, Run{
 		Derivation: x.Derivation, Result: result, Timeout: r.Flavour.Timeout, Local: x.Local, Features: x.features,
 	})
-	if isValid(ctx, result) {
+	if h.isValid(ctx, result) {
 		return nil
 	}
 	return warnFeatures(x.features)
@@ -97,7 +97,7 @@ const keyDriver = "driver"
 
 // expandDriver lays a composition out as the driver of its test.
 func (h *host) expandDriver(ctx context.Context, r sdk.ExpandRequest[SessionConfig], out *sdk.Expansion) error {
-	x, _, err := laidOut(ctx, r)
+	x, _, err := laidOut(ctx, h, r)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (h *host) expandDriver(ctx context.Context, r sdk.ExpandRequest[SessionConf
 
 // expandSSH lays a composition out as a driver whose machines are nodes.
 func (h *host) expandSSH(ctx context.Context, r sdk.ExpandRequest[SSHConfig], out *sdk.Expansion) error {
-	x, nodes, err := laidOut(ctx, r)
+	x, nodes, err := laidOut(ctx, h, r)
 	if err != nil {
 		return err
 	}

@@ -25,14 +25,26 @@ func findNix(name string) (string, error) {
 	return "", sdk.Error("There is no program "+name, "Nix runs the test. See https://nixos.org/download/.")
 }
 
+// store is this machine's Nix store.
+func (h *host) store() sdk.NixStore { return sdk.NixStore(h.folders.StoreRoot) }
+
+// nixStore is a run of nix-store.
+func (h *host) nixStore(ctx context.Context, arguments ...string) (*exec.Cmd, error) {
+	program, err := findNix("nix-store")
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, program, append(h.store().Options(), arguments...)...), nil
+}
+
 // isValid reports whether Nix holds a store path for complete: a build that
 // fails may leave a part of one.
-func isValid(ctx context.Context, path string) bool {
-	if !isThere(path) {
+func (h *host) isValid(ctx context.Context, path string) bool {
+	if path == "" || !isThere(h.store().Place(path)) {
 		return false
 	}
-	program, err := findNix("nix-store")
-	return err == nil && exec.CommandContext(ctx, program, "--check-validity", path).Run() == nil
+	cmd, err := h.nixStore(ctx, "--check-validity", path)
+	return err == nil && cmd.Run() == nil
 }
 
 // nixEnvironment is Nix's environment. Left alone, Nix builds nothing for root

@@ -27,7 +27,7 @@ func noted(line string) plugins.Progress { return plugins.Progress{Note: line} }
 // realise has Nix build a test. What the build says is written to the run's
 // log, and shown as it comes.
 func (h *host) realise(ctx context.Context, op sdk.Operation, run *Run, dir string) error {
-	program, err := findNix("nix-store")
+	cmd, err := h.nixStore(ctx, "--realise", run.Derivation, "--add-root", filepath.Join(dir, linkOut), "--indirect")
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,6 @@ func (h *host) realise(ctx context.Context, op sdk.Operation, run *Run, dir stri
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, program, "--realise", run.Derivation, "--add-root", filepath.Join(dir, linkOut), "--indirect")
 	cmd.Env = nixEnvironment(ctx, os.Environ(), run.Local)
 	// Nix ends its builders when it is asked to end itself.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -57,7 +56,8 @@ func (h *host) realise(ctx context.Context, op sdk.Operation, run *Run, dir stri
 	}
 	if info, statErr := log.Stat(); statErr == nil && info.Size() == 0 {
 		// It was built before; Nix may have kept what it said then.
-		if text, err := exec.CommandContext(ctx, program, "--read-log", run.Derivation).Output(); err == nil {
+		if read, err := h.nixStore(ctx, "--read-log", run.Derivation); err == nil {
+			text, _ := read.Output()
 			_, _ = log.Write(text)
 		}
 	}

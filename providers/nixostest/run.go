@@ -48,8 +48,8 @@ func isThere(path string) bool {
 }
 
 // Plan says what is known before the run: the same test has passed.
-func (runs) Plan(ctx context.Context, _ sdk.Operation, prior *Run, p *sdk.Planned[Run]) error {
-	if p.Unknown("result") || !isValid(ctx, p.Value.Result) || prior != nil && prior.Result == p.Value.Result {
+func (r runs) Plan(ctx context.Context, _ sdk.Operation, prior *Run, p *sdk.Planned[Run]) error {
+	if p.Unknown("result") || !r.isValid(ctx, p.Value.Result) || prior != nil && prior.Result == p.Value.Result {
 		return nil
 	}
 	p.Value.Verdict = passed
@@ -70,7 +70,7 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTooLong)
 		defer cancel()
 	}
-	if !isValid(ctx, want.Result) {
+	if !r.isValid(ctx, want.Result) {
 		if err := checkFeatures(want.Features); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (r runs) Create(ctx context.Context, op sdk.Operation, want *Run) error {
 	if err := record.Begin(op, dir, object); err != nil {
 		return err
 	}
-	if isValid(ctx, want.Result) {
+	if r.isValid(ctx, want.Result) {
 		op.Report(noted("The test has passed before, with these very inputs: it is not run again."))
 	}
 	if err := r.realise(ctx, op, &object, dir); err != nil {
@@ -114,7 +114,7 @@ func (r runs) Read(ctx context.Context, op sdk.Operation, have *Run) (bool, erro
 	if op.UUID != "" && kept.UUID != op.UUID {
 		return false, fmt.Errorf("%s belongs to another deployment (%s)", dir, kept.UUID)
 	}
-	return isValid(ctx, have.Result), nil
+	return r.isValid(ctx, have.Result), nil
 }
 
 // Delete forgets the run. Nix may then collect its result, and keeps it until

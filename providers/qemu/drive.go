@@ -66,7 +66,7 @@ func (h *host) findDrive(i int, d Drive) error {
 // that is there already holds what the machine wrote before.
 func (m machines) prepareDisks(ctx context.Context, dir string, have *Machine) error {
 	if have.Store != "" {
-		if _, err := os.Stat(have.Store); err != nil {
+		if _, err := os.Stat(m.inProject(have.Store)); err != nil {
 			return sdk.AttributeError("store", "The image of the store is missing", fmt.Sprintf("%v. Was it collected as garbage? nxc apply builds it again.", err))
 		}
 	}
@@ -95,7 +95,7 @@ func overlayFile(dir string, i int) string {
 func (m machines) driveArguments(have *Machine, dir string) []string {
 	var a []string
 	if have.Store != "" {
-		a = append(a, "-drive", "if=none,id=store,format=raw,readonly=on,file="+escape(have.Store), "-device", "virtio-blk-pci,drive=store")
+		a = append(a, "-drive", "if=none,id=store,format=raw,readonly=on,file="+escape(m.inProject(have.Store)), "-device", "virtio-blk-pci,drive=store")
 	}
 	for i, d := range have.Disks {
 		path, format := m.driveFile(d)

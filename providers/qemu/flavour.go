@@ -135,7 +135,7 @@ func (h *host) machineOf(n node, c *FlavourConfig, nodes []node, x extra, artifa
 	case "image":
 		want.Store = artifacts["store"]
 	case "9p":
-		want.Shares = []Share{{Tag: "nxc-store", Source: "/nix/store", ReadOnly: true}}
+		want.Shares = []Share{{Tag: "nxc-store", Source: h.store().Place("/nix/store"), ReadOnly: true}}
 	}
 	// The role's name means its first node, unless a node is called so.
 	if n.Index == 0 && !slices.ContainsFunc(nodes, func(o node) bool { return o.Name == n.Role.Name }) {

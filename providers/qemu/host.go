@@ -81,13 +81,20 @@ func (h *host) folderOf(kind, id string) string {
 	return filepath.Join(h.folders.State, kind+"-"+id)
 }
 
-// inProject is a path of the configuration: a relative one begins there.
+// inProject is where a path of the configuration lies: a relative one begins
+// there, and what is of the Nix store is where this machine has that.
 func (h *host) inProject(path string) string {
-	if path == "" || filepath.IsAbs(path) {
+	if path == "" {
 		return path
+	}
+	if filepath.IsAbs(path) {
+		return h.store().Place(path)
 	}
 	return filepath.Join(h.folders.Project, path)
 }
+
+// store is this machine's Nix store.
+func (h *host) store() sdk.NixStore { return sdk.NixStore(h.folders.StoreRoot) }
 
 // maxSocketPath is what the kernel allows for a Unix socket's path.
 const maxSocketPath = 107

@@ -29,17 +29,17 @@ func planSystem(prior *Machine, p *sdk.Planned[Machine]) {
 }
 
 // seesStore reports whether a machine shares this machine's store.
-func seesStore(have *Machine) bool {
-	return slices.ContainsFunc(have.Shares, func(s Share) bool { return filepath.Clean(s.Source) == "/nix/store" })
+func (h *host) seesStore(have *Machine) bool {
+	return slices.ContainsFunc(have.Shares, func(s Share) bool { return h.inProject(s.Source) == h.store().Place("/nix/store") })
 }
 
 // switchSystem has a running machine take on another system. What it lacks of
 // it is copied into its memory, above the image of its store.
 func (m machines) switchSystem(ctx context.Context, op sdk.Operation, have Machine, want *Machine) error {
-	s := sdk.Switch{Name: want.Name, Old: have.System, New: want.System, Exec: func(ctx context.Context, p plugins.Process) (int, error) {
+	s := sdk.Switch{Name: want.Name, Old: have.System, New: want.System, Store: m.store(), Exec: func(ctx context.Context, p plugins.Process) (int, error) {
 		return m.Exec(ctx, op, &have, p)
 	}}
-	if !seesStore(&have) {
+	if !m.seesStore(&have) {
 		s.Copy = func(ctx context.Context, c plugins.Copy) error { return m.Copy(ctx, op, &have, c) }
 	}
 	return s.Run(ctx, op)
