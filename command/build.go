@@ -65,6 +65,9 @@ func (p opened) build(ctx context.Context, o deploy.BuildOptions) int {
 		return exitError
 	}
 	p.view.Built(built, o.DryRun)
+	if root := p.StoreRoot(); root != "" && len(built) > 0 {
+		p.view.Note("These store paths lie below " + root + ".")
+	}
 	for _, b := range built {
 		if o.Out != "" && len(b.Files) == 0 {
 			p.view.Note("The flavour of " + b.Deployment.String() + " contributes no files.")

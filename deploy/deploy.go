@@ -246,9 +246,13 @@ func (p *Project) foldersOf(configuration string) plugins.Folders {
 		Cache:   filepath.Join(p.o.CacheHome, "providers", providerName(configuration)),
 		Keys:    filepath.Join(p.home(), "keys"),
 
-		StoreRoot: nix.StoreRoot(NixSettings(p.Config)),
+		StoreRoot: p.StoreRoot(),
 	}
 }
+
+// StoreRoot is the folder below which this machine's /nix/store lies for this
+// project, "" when that is the root of the file system.
+func (p *Project) StoreRoot() string { return nix.StoreRoot(NixSettings(p.Config)) }
 
 // removeFolders removes the providers' places that are empty, where nothing
 // exists that could need them.

@@ -53,7 +53,7 @@ func TestFetchVerifies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text, err := os.ReadFile(filepath.Join(got.Path, "nixos", "default.nix")); err != nil || string(text) != "{ }\n" || !isWithin(got.Path, storeDir) {
+			if text, err := os.ReadFile(filepath.Join(got.Path, "nixos", "default.nix")); err != nil || string(text) != "{ }\n" || !isWithin(got.Path, n.physical(storeDir)) {
 				t.Errorf("got %s with %q, %v; want the source in the store", got.Path, text, err)
 			}
 		})

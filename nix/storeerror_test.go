@@ -13,6 +13,7 @@ func TestStoreError(t *testing.T) {
 		"not in group":  {"error: getting status of /nix/var/nix/daemon-socket/socket: Permission denied", "usermod"},
 		"not the owner": {"error: opening lock file '/nix/var/nix/db/big-lock': Permission denied", "installed Nix"},
 		"full disk":     {"error: writing to file: No space left on device", "nix-collect-garbage"},
+		"no namespaces": {"error: cloning builder process: Operation not permitted", "max_user_namespaces"},
 		"other":         {"error: undefined variable 'a'", ""},
 		"builder's log": {"error: builder for 'x.drv' failed with exit code 1;\nlast 1 log lines:\n> /nix/store/x: Permission denied", ""},
 		"user's file":   {"error: opening file '/home/u/x.nix': Permission denied", ""},

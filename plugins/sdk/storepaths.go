@@ -30,10 +30,10 @@ func inStore(path string) bool {
 // Place is where a path lies on this machine. It follows links, which name
 // paths of the store as everybody does. What is not of the store stays.
 func (s NixStore) Place(path string) string {
-	path = filepath.Clean(path)
-	if s == "" || !inStore(path) {
+	if s == "" || !inStore(filepath.Clean(path)) {
 		return path
 	}
+	path = filepath.Clean(path)
 	const mostLinks = 40 // as for the kernel
 	for range mostLinks {
 		next, isLink := s.follow(path)

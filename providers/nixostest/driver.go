@@ -143,7 +143,7 @@ func (h *host) runs(ctx context.Context, id string) bool {
 // start starts a holder, and waits for what it holds.
 func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir string) error {
 	program := filepath.Join(want.Driver, "bin", "nixos-test-driver")
-	if !isThere(program) {
+	if !isThere(d.store().Place(program)) {
 		return sdk.AttributeError("driver", "There is no test driver", program+" does not exist. Was it collected as garbage? nxc apply builds it again.")
 	}
 	socket := filepath.Join(d.folders.Runtime, "t"+want.ID)
@@ -161,6 +161,10 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 			return err
 		}
 		what.Command, what.Session = []string{program, script}, filepath.Join(dir, planFile)
+	}
+	var err error
+	if what.Command, err = d.inStore(want.Driver, what.Command); err != nil {
+		return err
 	}
 	text, err := json.Marshal(what)
 	if err == nil {

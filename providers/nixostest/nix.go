@@ -37,6 +37,20 @@ func (h *host) nixStore(ctx context.Context, arguments ...string) (*exec.Cmd, er
 	return exec.CommandContext(ctx, program, append(h.store().Options(), arguments...)...), nil
 }
 
+// inStore is a command of a package, run where the store is at /nix/store: as
+// it is, or as Nix does where that lies in a folder, in namespaces of its own.
+func (h *host) inStore(pkg string, command []string) ([]string, error) {
+	if h.store() == "" {
+		return command, nil
+	}
+	nix, err := findNix("nix")
+	if err != nil {
+		return nil, err
+	}
+	shell := append([]string{nix, "--extra-experimental-features", "nix-command", "shell"}, h.store().Options()...)
+	return append(append(shell, pkg, "--command"), command...), nil
+}
+
 // isValid reports whether Nix holds a store path for complete: a build that
 // fails may leave a part of one.
 func (h *host) isValid(ctx context.Context, path string) bool {
