@@ -87,7 +87,7 @@ func TestEvalErrorFromLog(t *testing.T) {
 			want: "DIR/composition.nix:3:3: The option `roles.server' does not exist. Definition values:\n- In `DIR/composition.nix': 1\n" +
 				"  3 |   roles.server = pkgs.ngnix;\n        ^\n" +
 				"  while evaluating the option `a'\n  while evaluating the option `b'\n  while evaluating the role `server'\n" +
-				"Check its spelling, and that the module which declares it is imported.",
+				"Check its spelling, that the module which declares it is imported, and that this nixpkgs is new enough to have it.",
 		},
 		"import from derivation": {
 			line: `{"action":"msg","level":0,"msg":"error: x","raw_msg":"cannot build '/nix/store/a2nrnqfwlfxdi0i920b6nfrdxwp6l889-gen.nix.drv^out' during evaluation because the option 'allow-import-from-derivation' is disabled"}`,

@@ -77,8 +77,8 @@ var advices = []advice{
 	{regexp.MustCompile(`Package .([^'’" ]*).*is marked as insecure, refusing`), func(_ *evaluator, g []string) string {
 		return fmt.Sprintf("nixpkgs_config = { permittedInsecurePackages = [%q] } in the composition block permits it.", g[1])
 	}},
-	{regexp.MustCompile(`[Tt]he option .([^'"´]*)['"´] does not exist`), func(_ *evaluator, g []string) string {
-		return "Check its spelling, and that the module which declares it is imported."
+	{regexp.MustCompile(`[Tt]he option .([^'"´]*)['"´](?: defined in [^ ]*)? does not exist`), func(_ *evaluator, g []string) string {
+		return "Check its spelling, that the module which declares it is imported, and that this nixpkgs is new enough to have it."
 	}},
 }
 
@@ -99,7 +99,7 @@ func (e *evaluator) adviseEmbedded(entry logEntry, err *EvalError) string {
 	if !e.request.Nixpkgs.Embedded || match == nil {
 		return ""
 	}
-	name, packages := match[2], strings.Contains(err.Source, "pkgs.")
+	name, packages := match[2], strings.Contains(err.Source, "pkgs.") && strings.Contains(err.Source, "."+match[2])
 	if match[1] != "" {
 		name = match[1]
 		for _, line := range numberedLines(err.File) {

@@ -60,7 +60,7 @@ let
   };
 in
 {
-  nixpkgs = nixpkgs.label;
+  nixpkgs = setup.check nixpkgs.pkgs nixpkgs.label;
   roles = builtins.mapAttrs
     (name: role:
       builtins.addErrorContext "while evaluating the role `${name}' of ${project.file}:" {

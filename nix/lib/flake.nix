@@ -104,14 +104,17 @@ let
   made = builtins.filter (name: builtins.match ".*::.*" name != null) (builtins.attrNames packages);
   ready = if made == [ ] then "it is" else "its outputs ${builtins.concatStringsSep ", " made} are";
   given = name: arguments.${name} or null != null;
-in
-{
-  inherit file;
-  # One composition, or several by name; each a path, a function or a set.
-  composition =
+  composed =
     if given "compositions" then arguments.compositions
     else if given "composition" then arguments.composition
     else folder + "/composition.nix";
+  # Where the composition stands, when the flake does not import it itself.
+  stands = composition: if builtins.isPath composition then toString composition else file;
+in
+{
+  file = stands composed;
+  # One composition, or several by name; each a path, a function or a set.
+  composition = composed;
   # The nixpkgs that the flake composes with, if it is another of its inputs.
   otherNixpkgs =
     if !(given "nixpkgs") || arguments.nixpkgs ? nxc-nixpkgs then null

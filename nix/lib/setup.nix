@@ -40,11 +40,13 @@ let
   attributes = pkgs: name: set:
     builtins.mapAttrs (key: value: if key == "src" then source pkgs name value else value) set;
 
+  override = name: package: package.override or (throw "${speaker}: the package `${name}' has no arguments, so args and deps cannot change them");
+
   operations = {
     src = pkgs: name: value: package: package.overrideAttrs (_: { src = source pkgs name value; });
     attrs = _: _: value: package: package.overrideAttrs (_: value);
-    args = _: _: value: package: package.override value;
-    deps = pkgs: _: value: package: package.override (builtins.mapAttrs (_: atPath pkgs) value);
+    args = _: name: value: package: override name package value;
+    deps = pkgs: name: value: package: override name package (builtins.mapAttrs (_: atPath pkgs) value);
   };
   # Arguments before attributes: an override starts the package afresh.
   order = [ "args" "deps" "src" "attrs" ];
@@ -57,15 +59,19 @@ let
       package
       order;
 
+  unknown = name: "${speaker} changes the package `${name}', which does not exist";
+
   # One overlay for a set of changes { name = how; nur.repos.REPO.name = how; }.
   overlay = change: repositoriesOf: wanted: final: previous:
     let
-      package = set: name: how: change previous name how (set.${name} or (throw "${speaker} changes the package `${name}', which does not exist"));
+      plain = removeAttrs wanted [ "nur" "options" ];
+      package = set: name: how: change previous name how (set.${name} or (throw (unknown name)));
       repositories = builtins.mapAttrs
         (repository: packages: previous.nur.repos.${repository} // builtins.mapAttrs (package previous.nur.repos.${repository}) packages)
         (repositoriesOf wanted);
     in
-    builtins.mapAttrs (package previous) (removeAttrs wanted [ "nur" "options" ])
+    builtins.mapAttrs (package previous) plain
+    // { nxcUnknownPackages = previous.nxcUnknownPackages or [ ] ++ builtins.filter (name: !(previous ? ${name})) (builtins.attrNames plain); }
     // (if repositories == { } then { } else { nur = previous.nur // { repos = previous.nur.repos // repositories; }; });
 
   all = (merged.params or { }) // (merged."override-params" or { }) // params;
@@ -75,6 +81,8 @@ in
   overlays =
     (if merged ? overrides then [ (overlay (pkgs: name: set: package: package.overrideAttrs (_: attributes pkgs name set)) (w: w.nur or { }) merged.overrides) ] else [ ])
     ++ (if merged ? build then [ (overlay build (w: w.nur.repos or { }) merged.build) ] else [ ]);
+  # A package that nothing uses is no less misspelt.
+  check = pkgs: value: if pkgs.nxcUnknownPackages or [ ] == [ ] then value else throw (unknown (builtins.head pkgs.nxcUnknownPackages));
   # Parameters of the kernel count for every role, in flavours that have one.
   modules =
     let parameters = merged.options."kernel-params" or "";
