@@ -12,7 +12,7 @@ import (
 type made struct {
 	Wrong                            []string
 	MasksLogind, SystemdFirst, Getty bool
-	Users                            []string
+	Users, MountsStore               []string
 	Initrd                           string
 }
 
@@ -26,7 +26,7 @@ func TestReleases(t *testing.T) {
 	var got map[string]map[string]made
 	decode(t, text, &got)
 	first := []string{"nxc-shared"}
-	none := "no-initrd"
+	none, mounts := "no-initrd", []string{"ro", "nodev", "nosuid"}
 	want := map[string]map[string]made{
 		"docker": {
 			"19.09": {MasksLogind: true, Getty: true, Users: first},
@@ -42,14 +42,14 @@ func TestReleases(t *testing.T) {
 			"20.09":     {Getty: true, Initrd: none},
 			"24.05":     {Getty: true, Initrd: none},
 			"24.11":     {Getty: true, Initrd: none},
-			"26.05":     {Initrd: none},
-			"announced": {Initrd: none},
+			"26.05":     {Initrd: none, MountsStore: mounts},
+			"announced": {Initrd: none, MountsStore: mounts},
 		},
 	}
 	for module, releases := range want {
 		for release, want := range releases {
 			if got := got[module][release]; !slices.Equal(got.Users, want.Users) || len(got.Wrong) > 0 || got.MasksLogind != want.MasksLogind ||
-				got.SystemdFirst || got.Getty != want.Getty || got.Initrd != want.Initrd {
+				got.SystemdFirst || got.Getty != want.Getty || !slices.Equal(got.MountsStore, want.MountsStore) || got.Initrd != want.Initrd {
 				t.Errorf("%s on %s: got %+v, want %+v", module, release, got, want)
 			}
 		}

@@ -36,6 +36,7 @@ let
   systemd = default: { options.boot.initrd.systemd.enable = option bool default; };
   userborn = { options.services.userborn.enable = option bool true; };
   getty = { options.services.getty.enable = option bool true; };
+  storeOptions = { options.boot.nixStoreMountOpts = option (listOf str) [ "ro" "nodev" "nosuid" ]; };
 
   releases = {
     "19.09" = [ (build (attrsOf unspecified)) ];
@@ -43,13 +44,13 @@ let
     "24.05" = [ (build (attrsOf unspecified)) stage1 (systemd false) (switchable false) ];
     "24.11" = [ (build (attrsOf unspecified)) stage1 (systemd false) (switchable true) userborn ];
     "26.05" = [
-      (build (attrsOf unspecified)) stage1 (systemd true) getty
+      (build (attrsOf unspecified)) stage1 (systemd true) getty storeOptions
       { options.system.switch.enable = option bool true; }
       (lib.mkRemovedOptionModule [ "system" "switch" "enableNg" ] "There is no other.")
     ];
     # What is announced: no stage 1 but systemd's.
     announced = [
-      (build (attrsOf unspecified)) stage1 getty
+      (build (attrsOf unspecified)) stage1 getty storeOptions
       (lib.mkRemovedOptionModule [ "boot" "initrd" "systemd" "enable" ] "There is no other.")
     ];
   };
@@ -72,6 +73,7 @@ let
         in enable.visible or true && enable.value;
       getty = config.services.getty.enable or true;
       users = config.system.activationScripts.users.deps or [ ];
+      mountsStore = config.boot.nixStoreMountOpts or [ ];
       initrd = config.system.build.initialRamdisk or "";
     };
 in

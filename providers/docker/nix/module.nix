@@ -17,12 +17,18 @@ let
   usersByScript = !(config.services.userborn.enable or false) && !(config.systemd.sysusers.enable or false);
 in
 {
-  boot.isContainer = true;
-  boot.specialFileSystems = lib.mkForce { };
-  # With systemd in the first stage, which a container does not have, newer
-  # releases leave out the second, which sets the system up.
-  boot.initrd = lib.optionalAttrs (options.boot.initrd ? systemd.enable && has options.boot.initrd.systemd.enable) {
-    systemd.enable = lib.mkForce false;
+  boot = {
+    isContainer = true;
+    specialFileSystems = lib.mkForce { };
+    # With systemd in the first stage, which a container does not have, newer
+    # releases leave out the second, which sets the system up.
+    initrd = lib.optionalAttrs (options.boot.initrd ? systemd.enable && has options.boot.initrd.systemd.enable) {
+      systemd.enable = lib.mkForce false;
+    };
+  } // lib.optionalAttrs (options.boot ? nixStoreMountOpts) {
+    # The engine mounts the store read-only. Mounting it again takes power over
+    # the host.
+    nixStoreMountOpts = lib.mkForce [ ];
   };
 
   # The engine brings the network, the names and the host name.
