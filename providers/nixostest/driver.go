@@ -160,7 +160,10 @@ func (d drivers) start(ctx context.Context, op sdk.Operation, want *Driver, dir 
 		if err != nil {
 			return err
 		}
-		what.Command, what.Session = []string{program, script}, filepath.Join(dir, planFile)
+		what.Session = filepath.Join(dir, planFile)
+		if what.Command, err = d.sessionCommand(program, script, dir); err != nil {
+			return err
+		}
 	}
 	var err error
 	if what.Command, err = d.inStore(want.Driver, what.Command); err != nil {

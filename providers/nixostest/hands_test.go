@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,7 +43,11 @@ func aSession(t *testing.T, h *host) (m machines, have *Machine, terminal func()
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.Background(), python, "testdata/driver.py", script)
+	command, err := drivers{h}.sessionCommand(aDriver(t, python+" testdata/driver.py", true), script, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -61,12 +66,51 @@ func aSession(t *testing.T, h *host) (m machines, have *Machine, terminal func()
 	return m, have, terminal
 }
 
+// aDriver writes what a nixpkgs makes of a test's driver: a program that runs it,
+// with its configuration where it has one.
+func aDriver(t *testing.T, driver string, configured bool) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "nixos-test-driver")
+	if configured {
+		file := program + ".json"
+		if err := os.WriteFile(file, []byte(`{"vlans": [1], "test_script": "/its/own"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		driver += " --config " + file
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec "+driver+" \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// A session's script is run instead of the test's, by each kind of driver.
+func TestSessionCommand(t *testing.T) {
+	t.Parallel()
+	dir, d := t.TempDir(), drivers{newHost(t)}
+	program := aDriver(t, "driver", false)
+	if got, err := d.sessionCommand(program, "/a/script", dir); err != nil || !slices.Equal(got, []string{program, "/a/script"}) {
+		t.Errorf("a driver without a configuration: got %q, %v", got, err)
+	}
+	program = aDriver(t, "driver", true)
+	file := filepath.Join(dir, configurationFile)
+	if got, err := d.sessionCommand(program, "/a/script", dir); err != nil || !slices.Equal(got, []string{program, "--config", file}) {
+		t.Errorf("a driver with a configuration: got %q, %v", got, err)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != `{"test_script":"/a/script","vlans":[1]}` {
+		t.Errorf("its configuration: got %s, %v", text, err)
+	}
+}
+
 // TestHands asks a driver of NixOS's for all that a machine's hands are.
 func TestHands(t *testing.T) {
 	t.Parallel()
 	m, have, terminal := aSession(t, newHost(t))
 	ctx, op := t.Context(), operation("a")
 
+	if !strings.Contains(terminal(), "the test may take its time") {
+		t.Errorf("the session ends when a test would: %s", terminal())
+	}
 	said, err := m.Monitor(ctx, op, have, "info status")
 	if err != nil || said != "VM status: running\n" {
 		t.Errorf("the monitor said %q, %v", said, err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
@@ -21,6 +22,8 @@ const (
 	planFile    = "session.json"
 	readyFile   = "ready"
 	handsFile   = "hands" // in a machine's folder: the socket of its session
+
+	configurationFile = "driver.json" // of a driver that has one
 )
 
 // session is what session.py reads.
@@ -100,6 +103,38 @@ func (d drivers) writeSession(op sdk.Operation, want *Driver, dir, scratch strin
 	}
 	script := filepath.Join(dir, sessionFile)
 	return script, os.WriteFile(script, []byte(strings.Replace(sessionScript, "@PLAN@", string(quoted), 1)), 0o600)
+}
+
+// configured finds the configuration that a driver of NixOS 26.05 or later gives
+// its program.
+var configured = regexp.MustCompile(`--config[ =]["']?(/[^\s"']+)`)
+
+// sessionCommand has a driver run a script instead of its test's. Which one that
+// is stands in its configuration, after which another one counts; earlier drivers
+// take it as an argument.
+func (d drivers) sessionCommand(program, script, dir string) ([]string, error) {
+	text, err := os.ReadFile(d.store().Place(program))
+	if err != nil {
+		return nil, err
+	}
+	found := configured.FindSubmatch(text)
+	if found == nil {
+		return []string{program, script}, nil
+	}
+	own := string(found[1])
+	if text, err = os.ReadFile(d.store().Place(own)); err != nil {
+		return nil, err
+	}
+	var configuration map[string]any
+	if err := json.Unmarshal(text, &configuration); err != nil {
+		return nil, fmt.Errorf("the configuration of the test driver, %s: %w", own, err)
+	}
+	configuration["test_script"] = script
+	if text, err = json.Marshal(configuration); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, configurationFile)
+	return []string{program, "--config", file}, os.WriteFile(file, text, 0o600)
 }
 
 // delivered says whether a file of a context is brought to a machine: names and

@@ -1,7 +1,9 @@
 # Stands for NixOS's own test driver: machines with the methods and the habits
-# that its versions have, whose QEMU is a sleep. Run as: driver.py SCRIPT
+# that its versions have, whose QEMU is a sleep. Run as: driver.py SCRIPT, or as
+# newer ones driver.py --config FILE, where the last one counts.
+import argparse
+import json
 import subprocess
-import sys
 
 
 class Machine:
@@ -66,5 +68,23 @@ def start_all():
         machine.start()
 
 
-with open(sys.argv[1]) as script:
-    exec(script.read(), {"machines": machines, "start_all": start_all}, None)
+class Timer:
+    def cancel(self):
+        print("the test may take its time", flush=True)
+
+
+class Driver:
+    race_timer = Timer()
+
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--config")
+arguments.add_argument("script", nargs="?")
+arguments = arguments.parse_args()
+path = arguments.script
+if arguments.config:
+    assert path is None, "unrecognized arguments"
+    with open(arguments.config) as configuration:
+        path = json.load(configuration)["test_script"]
+with open(path) as script:
+    exec(script.read(), {"machines": machines, "start_all": start_all, "driver": Driver()}, None)
