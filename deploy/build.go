@@ -23,6 +23,7 @@ type Built struct {
 	Deployment addr.Deployment
 	Outputs    []BuiltOutput // systems first, then artifacts
 	Files      []string      // written, below Out
+	Missing    *nix.Missing  // what a build would take; nil when it is not known
 }
 
 // BuiltOutput is a store path and what it is for.
@@ -51,6 +52,11 @@ func (p *Project) Build(ctx context.Context, planned *Planned, o BuildOptions) (
 					built.Files = append(built.Files, filepath.Join(folder, filepath.FromSlash(f.Path)))
 				}
 			}
+			missing, diags := p.wouldTake(ctx, d)
+			if diags.HasErrors() {
+				return list, diags
+			}
+			built.Missing = missing
 			list = append(list, built)
 			continue
 		}
@@ -74,6 +80,19 @@ func (p *Project) Build(ctx context.Context, planned *Planned, o BuildOptions) (
 		list = append(list, built)
 	}
 	return list, nil
+}
+
+// wouldTake asks what the build of a deployment would take.
+func (p *Project) wouldTake(ctx context.Context, d *Deployment) (*nix.Missing, hcl.Diagnostics) {
+	n, diags := p.startNix()
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	missing, err := n.Missing(ctx, neededOutputs(d), func(e nix.Event) { p.o.Events.Nix(d.Name, e) })
+	if err != nil {
+		return nil, hcl.Diagnostics{errorf("What a build of "+d.Name.String()+" would take cannot be said", "%s", sentence(err))}
+	}
+	return missing, nil
 }
 
 // BuildPlanned builds what a plan needs, without applying it, and completes the

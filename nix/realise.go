@@ -94,12 +94,7 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 	if err != nil {
 		return err
 	}
-	settings := r.decided.parallel()
-	settings = append(settings, r.decided.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
-	if r.local {
-		settings = append(settings, setting{"substitute", "false"})
-	}
-	if err := r.build(ctx, rootDir, settings, append([]string{"--add-root", filepath.Join(rootDir, rootName(r.outputs)), "--indirect"}, targets...)...); err != nil {
+	if err := r.build(ctx, rootDir, r.settings(ctx), append([]string{"--add-root", filepath.Join(rootDir, rootName(r.outputs)), "--indirect"}, targets...)...); err != nil {
 		return err
 	}
 	for _, o := range r.outputs {

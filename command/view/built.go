@@ -14,6 +14,8 @@ type builtJSON struct {
 	Derivations map[string]string `json:"derivations"` // by what is built from them
 	Files       []string          `json:"files"`
 	DryRun      bool              `json:"dry_run"`
+	Build       []string          `json:"would_build,omitempty"` // derivations
+	Fetch       []string          `json:"would_fetch,omitempty"` // store paths
 }
 
 // Built shows what was built, or would be.
@@ -34,9 +36,26 @@ func (h *Human) Built(list []deploy.Built, dry bool) {
 		for _, f := range b.Files {
 			fmt.Fprintf(h.o.Out, "  %-18s %s\n", verb, f)
 		}
+		if b.Missing != nil {
+			h.missing("would build", b.Missing.Build)
+			h.missing("would fetch", b.Missing.Fetch)
+		}
 	}
 	if dry {
 		fmt.Fprintln(h.o.Out, "Nothing was built.")
+	}
+}
+
+// missingShown is how many store paths of a build to come are named.
+const missingShown = 20
+
+// missing names what a build would make, or fetch.
+func (h *Human) missing(verb string, paths []string) {
+	for _, path := range paths[:min(len(paths), missingShown)] {
+		fmt.Fprintf(h.o.Out, "  %-18s %s\n", verb, path)
+	}
+	if more := len(paths) - missingShown; more > 0 {
+		fmt.Fprintf(h.o.Out, "  %-18s %d more\n", verb, more)
 	}
 }
 
@@ -49,6 +68,9 @@ func (j *JSON) Built(list []deploy.Built, dry bool) {
 		}
 		if out.Files == nil {
 			out.Files = []string{}
+		}
+		if b.Missing != nil {
+			out.Build, out.Fetch = b.Missing.Build, b.Missing.Fetch
 		}
 		for _, o := range b.Outputs {
 			if o.Drv != "" {
