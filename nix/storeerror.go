@@ -24,7 +24,7 @@ func (e *StoreError) Error() string {
 
 var (
 	noDaemonPattern = regexp.MustCompile(`cannot connect to (?:socket|daemon) at '?([^':]*)'?: `)
-	deniedPattern   = regexp.MustCompile(`'?(/nix/[^':]*)'?: (?:Permission denied|Read-only file system)`)
+	deniedPattern   = regexp.MustCompile(`'?(/nix/[^':]*)'?(?: to [0-7]+)?: (?:Permission denied|Operation not permitted|Read-only file system)`)
 	cagePattern     = regexp.MustCompile(`cloning builder process|namespaces that are required for sandboxing|setgroups failed: `)
 	fullPattern     = regexp.MustCompile(`No space left on device|database or disk is full`)
 )
@@ -48,7 +48,7 @@ func storeError(lines []string) *StoreError {
 			if strings.Contains(match[1], "daemon-socket") {
 				return &StoreError{reason, joinGroup(match[1])}
 			}
-			return &StoreError{reason, "This user may not write there. Start Nix's daemon (sudo systemctl start nix-daemon), or run nxc as the user who installed Nix."}
+			return &StoreError{reason, "This user may not write there. Start Nix's daemon (sudo systemctl start nix-daemon), run nxc as the user who installed Nix, or have a store of your own: nxc { build { store = \"~/.local/share/nix/root\" } } in the project."}
 		}
 		if cagePattern.MatchString(line) {
 			return &StoreError{reason, "Nix builds in namespaces of the kernel's, which this machine does not let this user have; without them nothing can be built in a store in a folder. Its administrator allows them with sysctl (user.max_user_namespaces; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns), a container's with its seccomp profile. Or build in another machine's store: store = \"ssh-ng://…\"."}

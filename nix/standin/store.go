@@ -70,8 +70,8 @@ func (s store) run(ctx context.Context, program string, arguments ...string) (st
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
 			detail = strings.TrimSpace(string(exit.Stderr))
 		}
-		if s.root == "" && (strings.Contains(detail, "daemon-socket") || strings.Contains(detail, "Permission denied")) {
-			detail += "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: apt-get install nix-setup-systemd); otherwise run nxc as root."
+		if s.root == "" && (strings.Contains(detail, "daemon-socket") || strings.Contains(detail, "Permission denied") || strings.Contains(detail, "Operation not permitted")) {
+			detail += "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: apt-get install nix-setup-systemd); otherwise run nxc as root, or have a store of your own: nxc { build { store = \"~/.local/share/nix/root\" } } in the project."
 		}
 		return "", fmt.Errorf("bringing the stand-in into the Nix store with %s %s: %s", program, arguments[0], detail)
 	}

@@ -63,6 +63,23 @@ var everything = map[string]cty.Value{
 	"restart":      cty.ObjectVal(map[string]cty.Value{"server": str("on-failure:3")}),
 }
 
+// What is read on this machine has the place where its store lies; inside, all
+// have the same names.
+func TestComposeStoreInAFolder(t *testing.T) {
+	e := hybrid()
+	e.store = "/home/u/root"
+	server := parsed(t, composeOf(t, e, nil, "")).Services["server"]
+	if got := server.Build.Context; got != "/home/u/root/nix/store/0123456789abcdef-image" {
+		t.Errorf("the image is built from %s", got)
+	}
+	if v := server.Volumes[0]; v.Source != "/home/u/root/nix/store" || v.Target != "/nix/store" {
+		t.Errorf("the store is %s at %s", v.Source, v.Target)
+	}
+	if !strings.HasPrefix(server.Command[0], "/nix/store/") {
+		t.Errorf("it runs %v", server.Command)
+	}
+}
+
 // The file is what people read and compare, so its text is kept.
 func TestComposeGolden(t *testing.T) {
 	const golden = "testdata/compose.yaml"
