@@ -224,6 +224,9 @@ func (e *evaluator) arguments(request string) []string {
 		"-I", "nxc-trace=" + e.tracer,
 		"-I", "nxc-request=" + request,
 	}
+	if e.where.Root != "" { // which newer versions go by
+		args = append(args, "-I", "nxc-store-name="+storeDir)
+	}
 	if e.flavour != "" {
 		args = append(args, "-I", "nxc-flavour="+e.flavour)
 	}
@@ -272,6 +275,8 @@ func (e *evaluator) observe(entry logEntry) {
 		e.failure = &entry
 	case entry.Action == "msg" && entry.Level == levelError:
 		e.trace(strings.TrimPrefix(entry.Message, "trace: "))
+	case entry.Action == "msg" && entry.Level == levelWarn && strings.Contains(entry.Message, "'"+storeDir+"' does not exist"):
+		// Older versions go by where the store lies.
 	case entry.Action == "msg" && entry.Level == levelWarn:
 		text := strings.TrimPrefix(entry.Message, "warning: ")
 		if own, ok := strings.CutPrefix(entry.Message, "evaluation warning: "); ok {
