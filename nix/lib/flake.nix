@@ -119,7 +119,10 @@ in
   otherNixpkgs =
     if !(given "nixpkgs") || arguments.nixpkgs ? nxc-nixpkgs then null
     else { path = "${arguments.nixpkgs}"; revision = arguments.nixpkgs.rev or ""; };
-  modules = if given "extraConfigurations" then arguments.extraConfigurations else [ ];
+  # Such a project counts on it that root of any node may log in on the others.
+  modules = [
+    ({ config, lib, ... }: { nxc.root-sshKeys.betweenNodes = lib.mkDefault config.nxc.root-sshKeys.enable; })
+  ] ++ (if given "extraConfigurations" then arguments.extraConfigurations else [ ]);
   overlays = if given "overlays" then arguments.overlays else [ ];
   setup = if given "setup" then toString arguments.setup else "";
   nur =

@@ -9,12 +9,12 @@
   _file = "nxc's own module";
   options.nxc.root-sshKeys.betweenNodes = lib.mkOption {
     type = lib.types.bool;
-    default = false;
+    default = false; # but in a project of NixOSCompose, see flake.nix
     description = "Whether root of any node may log in by ssh on the nodes of this role, and finds the others' host keys known.";
   };
 
   config = lib.mkIf config.nxc.root-sshKeys.betweenNodes {
-    services.openssh.enable = true;
+    services.openssh.enable = lib.mkDefault true;
 
     systemd.services.nxc-between-nodes = {
       description = "Learn the keys of the deployment's nodes";
