@@ -76,7 +76,17 @@ func (d ManifestDiff) Empty() bool {
 
 // String describes the difference in one line, such as
 // "nginx 1.26.1 -> 1.26.2, +curl 8.9.1, ~nginx.service".
-func (d ManifestDiff) String() string {
+func (d ManifestDiff) String() string { return strings.Join(d.parts(), ", ") }
+
+// Brief is the same with the first of many differences, and how many more there
+// are.
+func (d ManifestDiff) Brief(most int) (text string, more int) {
+	parts := d.parts()
+	shown := min(len(parts), most)
+	return strings.Join(parts[:shown], ", "), len(parts) - shown
+}
+
+func (d ManifestDiff) parts() []string {
 	var parts []string
 	for _, c := range slices.Concat(ofAction(d.Packages, Changed), ofAction(d.Packages, Added), ofAction(d.Packages, Removed)) {
 		parts = append(parts, c.withVersions())
@@ -99,7 +109,7 @@ func (d ManifestDiff) String() string {
 	for _, c := range d.Options {
 		parts = append(parts, c.withVersions())
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // sign is what a diff puts before a line.

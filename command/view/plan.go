@@ -156,10 +156,26 @@ func short(revision string) string {
 	return revision
 }
 
+// differencesShown is how many differences of a system are named unless all are
+// asked for. Another nixpkgs makes hundreds.
+const differencesShown = 20
+
+// differences names what differs inside a system.
+func (v *planWriter) differences(d nix.ManifestDiff) string {
+	if v.verbose {
+		return d.String()
+	}
+	text, more := d.Brief(differencesShown)
+	if more == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s, and %d more (-v shows all)", text, more)
+}
+
 // systems shows what changes inside each role.
 func (v *planWriter) systems(d *deploy.Deployment) {
 	for _, r := range d.Roles {
-		text := r.Diff.String()
+		text := v.differences(r.Diff)
 		switch {
 		case r.Old == "" || r.New == "":
 			continue

@@ -335,3 +335,19 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", path, got)
 	}
 }
+
+// A system that is another one through and through is not told to the end,
+// unless that is asked for.
+func TestManyDifferences(t *testing.T) {
+	var d nix.ManifestDiff
+	for i := range differencesShown + 5 {
+		d.Units = append(d.Units, nix.Change{Name: fmt.Sprintf("unit%d", i), Action: nix.Added})
+	}
+	brief := (&planWriter{}).differences(d)
+	if !strings.HasSuffix(brief, "+unit19, and 5 more (-v shows all)") {
+		t.Errorf("got %q", brief)
+	}
+	if whole := (&planWriter{verbose: true}).differences(d); !strings.HasSuffix(whole, "+unit24") {
+		t.Errorf("got %q", whole)
+	}
+}
