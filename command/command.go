@@ -77,9 +77,56 @@ func (c *command) flagError(fs *flag.FlagSet, err error) error {
 		if c.program {
 			return fmt.Errorf("there is no flag -%s; write -- before the program, if it is one of the program's", name)
 		}
-		return fmt.Errorf("there is no flag -%s%s", name, suggest("-"+name, known))
+		hint := suggest("-"+name, known)
+		if here := formerFlags[name]; here != "" && hint == "" {
+			hint = "; what NixOSCompose has it for is " + here
+		}
+		return fmt.Errorf("there is no flag -%s%s", name, hint)
 	}
 	return err
+}
+
+// formerFlags say what flags of NixOSCompose's commands are here. The website's
+// page for its users names them all.
+var formerFlags = map[string]string{
+	"C":                   "-flavour COMPOSITION::FLAVOUR",
+	"F":                   "nxc providers",
+	"I":                   "nxc driver",
+	"L":                   "nxc validate",
+	"P":                   "params in the composition",
+	"c":                   "-flavour COMPOSITION::FLAVOUR",
+	"composition":         "-flavour COMPOSITION::FLAVOUR",
+	"composition-flavour": "-flavour COMPOSITION::FLAVOUR",
+	"default-flavour":     "default = true in a flavour block",
+	"dry-build":           "nxc build -dry-run",
+	"f":                   "-flavour",
+	"interactive":         "nxc driver",
+	"k":                   "boot.kernelParams in a role",
+	"kernel-params":       "boot.kernelParams in a role",
+	"l":                   "-user of nxc connect",
+	"list-flavours":       "nxc providers",
+	"m":                   "machines in a flavour block",
+	"machine-file":        "machines in a flavour block",
+	"nix-flags":           "an nxc { build { … } } block",
+	"o":                   "-out",
+	"out-link":            "-out",
+	"p":                   "-var 'params={a=1}'",
+	"parameter":           "-var 'params={a=1}'",
+	"r":                   "roles in the composition",
+	"role-distribution":   "roles in the composition",
+	"s":                   "-var variant=NAME",
+	"setup":               "-var variant=NAME",
+	"setup-param":         "-var 'params={a=1}'",
+	"show-trace":          "-v",
+	"t":                   "nxc test, or -template of nxc init",
+	"test-script":         "nxc test",
+	"u":                   "nix flake update",
+	"update-flake":        "nix flake update",
+}
+
+// sameLetters reports whether two words differ in the order of letters only.
+func sameLetters(a, b string) bool {
+	return slices.Equal(slices.Sorted(strings.SplitSeq(a, "")), slices.Sorted(strings.SplitSeq(b, "")))
 }
 
 // flagHelp lists the flags for a help text.
@@ -125,7 +172,7 @@ func suggest(given string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
 		// A word of which little is left is another word.
-		if d := editDistance(given, k); d < distance && 2*d < max(len(given), len(k)) {
+		if d := editDistance(given, k); d < distance && (2*d < max(len(given), len(k)) || sameLetters(given, k)) {
 			best, distance = k, d
 		}
 	}
