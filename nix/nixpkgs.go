@@ -62,6 +62,10 @@ func ResolveNixpkgs(spec, dir string) (Nixpkgs, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
+	path, err := filepath.Abs(path) // Nix wants whole paths, and dir may be "."
+	if err != nil {
+		return Nixpkgs{}, fmt.Errorf("nixpkgs = %q: %w", spec, err)
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Nixpkgs{}, missingPin(path)

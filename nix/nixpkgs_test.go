@@ -48,6 +48,16 @@ var testSources = map[string]string{
 	"package.json": `{"name": "x"}`,
 }
 
+// The configuration's folder may be ".", and Nix takes whole paths only.
+func TestResolveNixpkgsBesideHere(t *testing.T) {
+	dir := project(t, map[string]string{"nixpkgs/nixos/default.nix": ""})
+	t.Chdir(dir)
+	got, err := ResolveNixpkgs("./nixpkgs", ".")
+	if err != nil || got.Path != filepath.Join(dir, "nixpkgs") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestResolveNixpkgs(t *testing.T) {
 	dir := project(t, map[string]string{
 		"flake.lock":                testLock,
