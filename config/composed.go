@@ -19,6 +19,7 @@ import (
 type CompositionValue struct {
 	Source        string // absolute path of a file or folder that exists; "" when Flake says it
 	Flake         string // absolute path of a folder with a flake.nix, "" for none
+	Outputs       bool   // the flake's own outputs are used as they are
 	Attribute     string // "" for the whole
 	Nixpkgs       string // as written: "embedded", a lock file with or without "#NODE", a path; "" when left out
 	NixpkgsRange  hcl.Range
@@ -60,6 +61,7 @@ func (e *Evaluator) Composition(c *Composition) (*CompositionValue, hcl.Diagnost
 	if flake := r.text(c.Flake); flake != "" {
 		v.Flake = r.flake(flake, c.Flake.Expr.Range())
 	}
+	v.Outputs = r.truth(c.Outputs)
 	if setup := r.text(c.Setup); setup != "" {
 		v.Setup = r.path(setup, c.Setup.Expr.Range(), "The setup")
 	}
@@ -116,6 +118,19 @@ func (r *compositionReader) text(attr *hcl.Attribute) string {
 		return ""
 	}
 	return value.AsString()
+}
+
+// truth evaluates true or false, false when there is neither.
+func (r *compositionReader) truth(attr *hcl.Attribute) bool {
+	value := r.known(attr)
+	if value == cty.NilVal {
+		return false
+	}
+	if value.Type() != cty.Bool {
+		r.add(errorAt(attr.Expr.Range(), "Wrong type", "%q must be true or false; this is %s.", attr.Name, typeName(value)))
+		return false
+	}
+	return value.True()
 }
 
 // paths evaluates a list of paths.

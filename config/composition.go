@@ -17,7 +17,7 @@ func (d *decoder) composition(b *hcl.Block) {
 	}
 	schema := hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{
-			{Name: "source"}, {Name: "flake"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "nixpkgs_config"}, {Name: "roles"},
+			{Name: "source"}, {Name: "flake"}, {Name: "outputs"}, {Name: "attribute"}, {Name: "nixpkgs"}, {Name: "nixpkgs_config"}, {Name: "roles"},
 			{Name: "params"}, {Name: "setup"}, {Name: "variant"},
 			{Name: "modules"}, {Name: "overlays"}, {Name: "update"}, {Name: "provider"}, {Name: "depends_on"},
 			{Name: "count"}, {Name: "for_each"},
@@ -30,6 +30,7 @@ func (d *decoder) composition(b *hcl.Block) {
 		Name:          b.Labels[0],
 		Source:        attrs["source"],
 		Flake:         attrs["flake"],
+		Outputs:       attrs["outputs"],
 		Attribute:     attrs["attribute"],
 		Nixpkgs:       attrs["nixpkgs"],
 		NixpkgsConfig: attrs["nixpkgs_config"],
@@ -45,6 +46,9 @@ func (d *decoder) composition(b *hcl.Block) {
 	}
 	if c.Source == nil && c.Flake == nil {
 		d.add(errorAt(b.DefRange, "Missing required argument", "Composition %q needs source = \"./composition.nix\", or flake = \".\" for a NixOSCompose project.", c.Name))
+	}
+	if c.Outputs != nil && c.Flake == nil {
+		d.add(errorAt(c.Outputs.Range, "Outputs of nothing", "\"outputs\" says that a flake's own outputs are used as they are, so it needs the flake: flake = \".\"."))
 	}
 	c.Provider, _ = d.providerChoice(attrs["provider"])
 	for _, name := range []string{"count", "for_each"} {

@@ -143,6 +143,7 @@ type Composition struct {
 	Name          string
 	Source        *hcl.Attribute // this or Flake is there, perhaps both; what is left out is nil
 	Flake         *hcl.Attribute // the folder of a NixOSCompose project
+	Outputs       *hcl.Attribute // whether its own outputs are used as they are
 	Attribute     *hcl.Attribute // which composition of a source that holds several
 	Nixpkgs       *hcl.Attribute
 	NixpkgsConfig *hcl.Attribute // of the collection of packages, such as allowUnfree

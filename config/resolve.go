@@ -107,7 +107,7 @@ func (r *resolver) composition(c *Composition) {
 // arguments lists the arguments of the composition that are written.
 func (c *Composition) arguments() []*hcl.Attribute {
 	all := []*hcl.Attribute{
-		c.Source, c.Flake, c.Attribute, c.Nixpkgs, c.NixpkgsConfig, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays, c.Update,
+		c.Source, c.Flake, c.Outputs, c.Attribute, c.Nixpkgs, c.NixpkgsConfig, c.Roles, c.Params, c.Setup, c.Variant, c.Modules, c.Overlays, c.Update,
 	}
 	for _, p := range c.Packages {
 		all = append(all, p.Arguments...)

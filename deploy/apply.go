@@ -111,6 +111,9 @@ func (p *Project) realise(ctx context.Context, planned *Planned) hcl.Diagnostics
 		}
 		for _, role := range sortedKeys(d.Evaluation.Roles) {
 			r := d.Evaluation.Roles[role]
+			if r.Opaque {
+				continue
+			}
 			if err := p.saveManifest(r.System.Path, r.Manifest); err != nil {
 				p.o.Logger.Warn("manifest not kept", "role", role, "err", err)
 			}

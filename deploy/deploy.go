@@ -129,6 +129,7 @@ type RoleChange struct {
 	Old, New string // store paths; "" when there was, or will be, none
 	Diff     nix.ManifestDiff
 	Known    bool // the old manifest is there, so that Diff means something
+	Opaque   bool // the new system is a flake's own, of which there is no manifest
 	Size     Sizes
 
 	// Closure is package by package what both systems consist of, where both

@@ -159,6 +159,11 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 		return nil, fail("Cannot resolve nixpkgs", err)
 	}
 	d.pinHash = pinned.Hash
+	pinned.Locked = d.composed.Nixpkgs == "" && d.composed.Flake != ""
+	label := ""
+	if d.composed.Flake != "" {
+		label = d.Name.Flavour
+	}
 	params, err := jsonOf(d.composed.Params)
 	if err != nil {
 		return nil, fail("Params cannot be passed to Nix", err)
@@ -178,6 +183,7 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 	}
 	eval, err := n.Evaluate(ctx, nix.Request{
 		Composition: d.composed.Source, Attribute: d.composed.Attribute, Flake: d.composed.Flake, Nixpkgs: pinned,
+		Outputs: d.composed.Outputs, Label: label,
 		Setup: d.composed.Setup, Variant: d.composed.Variant,
 		Flavour: nix.Flavour{Name: d.Flavour, Sources: offer.Sources, Arguments: arguments},
 		Params:  params, Modules: d.composed.Modules, Overlays: d.composed.Overlays,

@@ -93,8 +93,8 @@ func (p *Project) roleChanges(ctx context.Context, d *Deployment, made *plan.Pla
 		if !deployed || was == now.System.Path {
 			continue
 		}
-		change := RoleChange{Role: role, Old: was, New: now.System.Path}
-		if m, ok := p.loadManifest(was); ok {
+		change := RoleChange{Role: role, Old: was, New: now.System.Path, Opaque: now.Opaque}
+		if m, ok := p.loadManifest(was); ok && !now.Opaque {
 			change.Known, change.Diff = true, nix.Diff(m, now.Manifest)
 		}
 		change.Size = p.sizes(ctx, was, now.System.Path)

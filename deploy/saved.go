@@ -283,7 +283,7 @@ func (p *Planned) recordOf(d *Deployment) (planfile.Deployment, error) {
 		}
 	}
 	for i := range d.Roles {
-		told, err := json.Marshal(roleTold{d.Roles[i].Diff, d.Roles[i].Known, d.Roles[i].Size, d.Roles[i].Closure, d.Roles[i].ClosureKnown})
+		told, err := json.Marshal(roleTold{d.Roles[i].Diff, d.Roles[i].Known, d.Roles[i].Opaque, d.Roles[i].Size, d.Roles[i].Closure, d.Roles[i].ClosureKnown})
 		if err != nil {
 			return out, err
 		}

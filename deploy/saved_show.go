@@ -19,6 +19,7 @@ import (
 type roleTold struct {
 	Diff         nix.ManifestDiff
 	Known        bool
+	Opaque       bool `json:",omitempty"`
 	Size         Sizes
 	Closure      []nix.SizeChange `json:",omitempty"`
 	ClosureKnown bool             `json:",omitempty"`
@@ -154,7 +155,7 @@ func (s *shower) deployment(d *planfile.Deployment) {
 		}
 		out.Roles = append(out.Roles, RoleChange{
 			Role: changed.Role, Old: changed.From, New: changed.To,
-			Diff: told.Diff, Known: told.Known, Size: told.Size, Closure: told.Closure, ClosureKnown: told.ClosureKnown,
+			Diff: told.Diff, Known: told.Known, Opaque: told.Opaque, Size: told.Size, Closure: told.Closure, ClosureKnown: told.ClosureKnown,
 		})
 	}
 	for _, n := range d.Nodes {

@@ -46,6 +46,10 @@ type Release struct {
 type Role struct {
 	System   Output   `json:"system"`
 	Manifest Manifest `json:"manifest"`
+
+	// Opaque says that the system is a flake's own, which was made elsewhere:
+	// what is in it is not known before it is built, and Manifest is empty.
+	Opaque bool `json:"opaque,omitempty"`
 }
 
 // Output is something to build: a derivation, and the store path that will

@@ -22,6 +22,10 @@ type Nixpkgs struct {
 	// Evaluate fetches it into the Nix store.
 	URL string
 
+	// Locked says that it is the one that the lock file of a Request's Flake
+	// names for the flake itself, so that the flake may be given its own.
+	Locked bool
+
 	// Warning says why this choice is a poor one, for Evaluation.Warnings.
 	Warning string
 }

@@ -24,6 +24,13 @@ type Request struct {
 	// be empty: then the flake's own is evaluated.
 	Flake string
 
+	// Outputs says that the flake's own outputs are used as they are, also where
+	// it would tell what it composes. A flake that does not tell has only these.
+	// Label is what the configuration calls the flavour: an output
+	// "NAME::LABEL" is preferred to "NAME::FLAVOUR".
+	Outputs bool
+	Label   string
+
 	// Setup is the absolute path of a setup.toml of NixOSCompose, "" for the
 	// one that the flake names, if any. Variant chooses one of its variants.
 	Setup, Variant string
@@ -191,6 +198,8 @@ type document struct {
 	Composition string          `json:"composition"`
 	Attribute   string          `json:"attribute"`
 	Flake       string          `json:"flake"`
+	Outputs     bool            `json:"outputs,omitempty"`
+	Label       string          `json:"label,omitempty"`
 	Setup       string          `json:"setup"`
 	Variant     string          `json:"variant"`
 	Nixpkgs     nixpkgsDocument `json:"nixpkgs"`
@@ -208,6 +217,7 @@ type nixpkgsDocument struct {
 	Standin  string          `json:"standin,omitempty"`
 	Emulator json.RawMessage `json:"emulator,omitempty"`
 	Path     string          `json:"path,omitempty"`
+	Locked   bool            `json:"locked,omitempty"`
 	Config   json.RawMessage `json:"config,omitempty"`
 }
 
@@ -225,9 +235,11 @@ func (r Request) document(standin string, emulator json.RawMessage, flavour stri
 		Composition: r.Composition,
 		Attribute:   r.Attribute,
 		Flake:       r.Flake,
+		Outputs:     r.Outputs,
+		Label:       r.Label,
 		Setup:       r.Setup,
 		Variant:     r.Variant,
-		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path, Config: r.NixpkgsConfig},
+		Nixpkgs:     nixpkgsDocument{Embedded: r.Nixpkgs.Embedded, Standin: standin, Emulator: emulator, Path: r.Nixpkgs.Path, Locked: r.Nixpkgs.Locked, Config: r.NixpkgsConfig},
 		System:      r.System,
 		Flavour:     flavourDocument{Name: r.Flavour.Name, Source: flavour, Arguments: r.Flavour.Arguments},
 		Params:      r.Params,

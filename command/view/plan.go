@@ -179,6 +179,10 @@ func (v *planWriter) systems(d *deploy.Deployment) {
 		switch {
 		case r.Old == "" || r.New == "":
 			continue
+		case r.Opaque && r.ClosureKnown:
+			text = "the system is the flake's own, and differs in what follows"
+		case r.Opaque:
+			text = "the system is the flake's own; what is in it is not known before it is built"
 		case !r.Known:
 			text = "what it contained is not recorded here, so what changes inside cannot be said"
 		case r.Diff.Empty():

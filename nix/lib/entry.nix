@@ -14,9 +14,14 @@ let
   # A NixOSCompose project says in its flake what else belongs to a composition.
   project =
     if asked.flake or "" == "" then
-      { file = asked.composition; composition = asked.composition; modules = [ ]; overlays = [ ]; setup = ""; nur = null; otherNixpkgs = null; }
+      { outputs = null; file = asked.composition; composition = asked.composition; modules = [ ]; overlays = [ ]; setup = ""; nur = null; otherNixpkgs = null; }
     else
-      import ./flake.nix { inherit load system; folder = asked.flake; nixpkgs = collection asked.nixpkgs [ ] // { path = asked.nixpkgs.path or null; }; };
+      import ./flake.nix {
+        inherit load system;
+        folder = asked.flake;
+        outputs = asked.outputs or false;
+        nixpkgs = collection asked.nixpkgs [ ] // { path = asked.nixpkgs.path or null; locked = asked.nixpkgs.locked or false; };
+      };
   setup = import ./setup.nix {
     inherit load;
     file = if asked.setup or "" != "" then asked.setup else project.setup;
@@ -25,7 +30,7 @@ let
     packages = asked.packages or { };
   };
   chosen = if project.otherNixpkgs == null then asked.nixpkgs else { embedded = false; inherit (project.otherNixpkgs) path; config = asked.nixpkgs.config or { }; };
-  nixpkgs = collection chosen (
+  nixpkgs = if project.outputs != null then collection asked.nixpkgs [ ] else collection chosen (
     (if project.nur ? overlay then [ project.nur.overlay ] else [ ])
     ++ project.overlays ++ map load asked.overlays or [ ] ++ setup.overlays
   );
@@ -58,7 +63,38 @@ let
     modules = builtins.mapAttrs (_: modulesOf) composition.roles;
     testScript = composition.script roles;
   };
+
+  # A flake's own outputs are systems that are made already: nothing can be added,
+  # and what is in them is not known.
+  own =
+    let
+      changes = builtins.filter (name: !(builtins.elem (asked.${name} or null) [ null "" [ ] { } ]))
+        [ "composition" "setup" "variant" "params" "packages" "modules" "overlays" ]
+        ++ lib.optional (asked.nixpkgs.config or { } != { }) "nixpkgs_config";
+      called = { composition = "source"; packages = "package"; };
+      made = import ./outputs.nix {
+        inherit (nixpkgs) lib pkgs;
+        inherit system flavour;
+        packages = project.outputs;
+        attribute = asked.attribute or "";
+        label = asked.label;
+      };
+      context = { inherit lib; inherit (nixpkgs) pkgs; inherit (made) roles composition; own = true; };
+    in
+    if changes != [ ] then throw "its outputs are used as they are, so nothing can be said about how they are made: leave out ${lib.concatMapStringsSep ", " (name: called.${name} or name) changes}"
+    else {
+      nixpkgs = nixpkgs.label;
+      roles = builtins.mapAttrs (_: role: { system = output role.config.system.build.toplevel; opaque = true; }) made.roles;
+      artifacts = builtins.mapAttrs (_: artifact) (flavour.artifacts context);
+      inherit (made) distribution testScript;
+      params = { };
+      extra = flavour.extra context;
+      testScriptAt = null;
+      warnings = made.warnings ++ lib.optional (!(asked.outputs or false))
+        "${project.file} does not call NixOSCompose's lib.compose, so its outputs are used as they are; `outputs = true' says that this is meant";
+    };
 in
+if project.outputs != null then own else
 {
   nixpkgs = setup.check nixpkgs.pkgs nixpkgs.label;
   roles = builtins.mapAttrs

@@ -15,6 +15,8 @@ in
   modules = definition.modules or [ ];
   artifacts = definition.artifacts or (_: { });
   extra = definition.extra or (_: { });
+  # What it can deploy of a flake's own outputs (see outputs.nix): null, none.
+  shape = definition.shape or null;
   # Whose options are not the user's.
   folders = lib.optional given (toString request.source);
 }

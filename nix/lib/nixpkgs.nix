@@ -11,7 +11,7 @@ let
     in
     {
       inherit (standin) lib pkgs modulesPath;
-      evalConfig = { modules }: standin.evalConfig { inherit system modules; inherit (standin) pkgs; };
+      evalConfig = { modules, specialArgs ? { } }: standin.evalConfig { inherit system modules specialArgs; inherit (standin) pkgs; };
       label = {
         label = "embedded (${index.label})";
         version = index.version;
@@ -34,8 +34,8 @@ let
       modulesPath = "${path}/nixos/modules";
       # Roles share one collection, unless a role chooses overlays or a
       # configuration of nixpkgs of its own.
-      evalConfig = { modules }: evaluate {
-        inherit system;
+      evalConfig = { modules, specialArgs ? { } }: evaluate {
+        inherit system specialArgs;
         modules = modules ++ [
           ({ config, ... }:
             let configured = config.nixpkgs.config != given;

@@ -28,7 +28,7 @@ func (e *engine) attach(nodes []node, configured map[string][]string, x extra, o
 	a := attachments{map[string][]Mount{}, map[string][]VolumeMount{}, map[string][]string{}}
 	named := map[string]bool{}
 	for _, n := range nodes {
-		specs := slices.Concat(x.Volumes, of(configured, n))
+		specs := slices.Concat(of(x.Volumes, n), of(configured, n))
 		if len(of(x.Shared, n)) > 0 {
 			specs = append(specs, keyShared+":"+sharedFolder)
 		}

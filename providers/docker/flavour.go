@@ -43,7 +43,7 @@ type FlavourConfig struct {
 // extra is what the flavour's Nix half tells of the composition.
 type extra struct {
 	Ports   map[string][]string `json:"ports"`      // role or node: the composition's dockerPorts
-	Volumes []string            `json:"volumes"`    // its extraVolumes, for every node
+	Volumes map[string][]string `json:"volumes"`    // roles to its extraVolumes
 	Shared  map[string][]string `json:"sharedDirs"` // roles to folders that they share through one volume
 }
 

@@ -130,7 +130,7 @@ func TestExpand(t *testing.T) {
 			[]string{"docker_network.lan 10.89.0.0/24", "docker_image.base", "docker_volume.data",
 				"docker_container.server 10.89.0.2 /project/site=/srv /etc/hosts=/hosts volume=/var/lib/data"}},
 		"the composition's volumes": {
-			request{roles: two, extra: `{"volumes": ["/tmp/x:/x"], "sharedDirs": {"client": ["/srv"]}}`},
+			request{roles: two, extra: `{"volumes": {"client": ["/tmp/x:/x"], "server": ["/tmp/x:/x"]}, "sharedDirs": {"client": ["/srv"]}}`},
 			[]string{"docker_network.lan 10.89.0.0/24", "docker_image.base", "docker_volume.shared",
 				"docker_container.client1 10.89.0.2 /tmp/x=/x volume=/var/nxc/shared",
 				"docker_container.client2 10.89.0.3 /tmp/x=/x volume=/var/nxc/shared",

@@ -3,7 +3,8 @@
 # on a disk ("image"), on the host ("9p"), on the partition that an image was
 # unpacked into ("partition"), or in a folder of a server ("nfs"). `physical`
 # machines are of metal: they have drivers, and take their network as they find it.
-{ lib, pkgs, roles, store, physical ? false, ... }:
+# `own` says that the systems are somebody's own, made without nxc's modules.
+{ lib, pkgs, roles, store, physical ? false, own ? false, ... }:
 let
   names = builtins.attrNames roles;
   systems = builtins.mapAttrs (_: role: role.config.system.build.toplevel) roles;
@@ -39,8 +40,8 @@ let
       {
         nativeBuildInputs = [ pkgs.kmod pkgs.xz pkgs.zstd ];
         inherit modules tree;
-        version = kernel.modDirVersion;
       } ''
+      version=$(basename "$tree"/lib/modules/*)
       mkdir -p all/lib/modules "$out/lib/modules/$version"
       cp -rL "$tree/lib/modules/$version" all/lib/modules/
       chmod -R u+w all
@@ -108,7 +109,7 @@ let
     {
       nativeBuildInputs = [ pkgs.cpio ];
       stage1 = import ./stage1.nix { 
-        inherit store physical;
+        inherit store physical own;
         modules = lib.concatStringsSep " " modules;
         waiting = lib.optionalString (store == "partition") (import ./waiting.nix { inherit pkgs; });
       };
@@ -125,7 +126,7 @@ let
     cp "$stage1Path" root/init
     cp "$dhcpPath" root/dhcp
     chmod +x root/init root/dhcp root/bin/busybox
-    for tree in $trees; do cp -r "$tree/lib/modules/." root/lib/modules/; done
+    for tree in $trees; do cp -r "$tree/lib/modules/." root/lib/modules/; chmod -R u+w root/lib; done
     set -- $systems
     for name in $roleNames; do
       echo "$1" >"root/nxc-roles/$name"

@@ -5,7 +5,10 @@
 # Lines that begin with "nxc: " tell the provider how far the machine is. What
 # goes wrong is said on the console, and the machine powers off: its provider
 # then shows the console's last lines.
-{ modules, store, physical ? false, waiting ? "" }:
+#
+# `own` systems were made without nxc's modules, and so without what these do
+# with the context at boot.
+{ modules, store, physical ? false, own ? false, waiting ? "" }:
 let
   where = import ./store.nix { inherit store; };
   network = ''
@@ -67,6 +70,15 @@ in
   ${if physical then ''
     # Nobody on the way knows the nodes' names.
     [ ! -e /new/etc/nxc/hosts ] || { echo "# nodes of the deployment"; cat /new/etc/nxc/hosts; } >>/new/etc/hosts
+  '' else ""}
+  ${if own then ''
+    [ ! -e "/new$system/prepare-root" ] ||
+      fail "$system expects systemd in its first stage, which is nxc's own here: set boot.initrd.systemd.enable = false"
+    mkdir -p /new/root/.ssh /new/etc/ssh
+    chmod 700 /new/root /new/root/.ssh
+    cp /new/etc/nxc/authorized_keys /new/root/.ssh/authorized_keys
+    cp /new/etc/nxc/private/ssh_host_ed25519_key* /new/etc/ssh/
+    chmod 600 /new/root/.ssh/authorized_keys /new/etc/ssh/ssh_host_ed25519_key
   '' else ""}
   mkdir -p /new/proc /new/sys /new/dev /new/run
   mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /new/run

@@ -5,6 +5,7 @@
 # whichever folder it stands in.
 {
   modules = [ ./module.nix ];
+  shape = "docker";
 
   artifacts = { pkgs, ... }: {
     image = pkgs.writeTextDir "Dockerfile" ''
@@ -17,7 +18,7 @@
   # containers, and what roles share.
   extra = { lib, composition, roles, ... }: {
     ports = composition.dockerPorts or { };
-    volumes = composition.extraVolumes or [ ];
+    volumes = builtins.mapAttrs (_: role: composition.extraVolumes or [ ] ++ role.volumes or [ ]) roles;
     sharedDirs = lib.filterAttrs (_: names: names != [ ])
       (builtins.mapAttrs (_: role: builtins.attrNames role.config.nxc.sharedDirs) roles);
   };

@@ -3,6 +3,7 @@
 { machine }:
 {
   modules = [ machine.module ];
+  shape = "all-in-one";
 
   artifacts = context: machine.image (context // { store = "ramdisk"; });
 

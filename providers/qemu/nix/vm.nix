@@ -7,6 +7,7 @@ let
 in
 {
   modules = [ machine.module ];
+  shape = "all-in-one";
 
   artifacts = context: machine.image (context // { store = storeOf context; });
 
