@@ -27,9 +27,11 @@ func convertProject(ctx context.Context, env *Env, folder, roles string) int {
 	}
 	offer := nixoscompose.Offer{Flavours: offeredFlavours(ctx, env, project.Flavour)}
 	if project.Flake {
-		if offer.Compositions, err = flakeCompositions(ctx, env, project.Dir); err != nil {
+		composed, err := flakeCompositions(ctx, env, project.Dir)
+		if err != nil {
 			return fail(err)
 		}
+		offer.Compositions, offer.Outputs = composed.Names, composed.Outputs
 	}
 	converted := nixoscompose.Convert(project, offer)
 	path := filepath.Join(folder, converted.File)
@@ -55,14 +57,15 @@ func convertProject(ctx context.Context, env *Env, folder, roles string) int {
 }
 
 // flakeCompositions asks Nix which compositions a flake has.
-func flakeCompositions(ctx context.Context, env *Env, folder string) ([]string, error) {
+func flakeCompositions(ctx context.Context, env *Env, folder string) (nix.Compositions, error) {
+	var none nix.Compositions
 	n, err := nix.New(nix.Options{CacheDir: xdg(env, "XDG_CACHE_HOME", ".cache"), Logger: logger(env)})
 	if err != nil {
-		return nil, fmt.Errorf("Nix is not here, and must say what the flake composes: %w", err)
+		return none, fmt.Errorf("Nix is not here, and must say what the flake composes: %w", err)
 	}
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	return n.Compositions(ctx, absolute)
 }

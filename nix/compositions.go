@@ -8,26 +8,38 @@ import (
 )
 
 // compositionsExpression lists the names of a flake's compositions, none when
-// it has only one. No nixpkgs is needed for that.
+// it has only one, or of its outputs when it has nothing else. No nixpkgs is
+// needed for that, beyond a library that can make names.
 const compositionsExpression = `{ library, folder, system }:
 let
-  nixpkgs = { lib = throw "nixpkgs is not evaluated here"; pkgs = nixpkgs.lib; path = null; };
+  nixpkgs = { lib = import (library + "/standin/lib"); pkgs = throw "nixpkgs is not evaluated here"; path = null; locked = false; };
   flake = import (library + "/flake.nix") { load = import; inherit folder system nixpkgs; };
   given = flake.composition;
   value = if builtins.isPath given || builtins.isString given then import given else given;
 in
-if builtins.isAttrs value && !(value ? roles) && !(value ? nodes) then builtins.attrNames value else [ ]`
+if flake.outputs != null then { names = [ ]; outputs = builtins.filter (n: builtins.match ".+::.+" n != null) (builtins.attrNames flake.outputs); }
+else { names = if builtins.isAttrs value && !(value ? roles) && !(value ? nodes) then builtins.attrNames value else [ ]; outputs = [ ]; }`
 
-// Compositions returns the names of the compositions that the flake of a
-// NixOSCompose project has, in order; none when it has a single one without a
-// name.
-func (n *Nix) Compositions(ctx context.Context, folder string) ([]string, error) {
+// Compositions says what the flake of a NixOSCompose project composes.
+type Compositions struct {
+	// Names are those of its compositions, in order; none when it has a single
+	// one without a name.
+	Names []string `json:"names"`
+
+	// Outputs are its outputs NAME::FLAVOUR, in order, when it does not tell
+	// what it composes.
+	Outputs []string `json:"outputs"`
+}
+
+// Compositions asks the flake of a NixOSCompose project what it composes.
+func (n *Nix) Compositions(ctx context.Context, folder string) (Compositions, error) {
+	var c Compositions
 	if _, err := flakeLock(folder); err != nil {
-		return nil, err
+		return c, err
 	}
 	library, err := n.materialise("lib", n.library)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	var failure string
 	out, err := n.run(ctx, command{
@@ -45,14 +57,13 @@ func (n *Nix) Compositions(ctx context.Context, folder string) ([]string, error)
 		},
 	})
 	if err != nil && failure != "" {
-		return nil, fmt.Errorf("%s: %s", filepath.Join(folder, "flake.nix"), failure)
+		return c, fmt.Errorf("%s: %s", filepath.Join(folder, "flake.nix"), failure)
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, "flake.nix"), err)
+		return c, fmt.Errorf("%s: %w", filepath.Join(folder, "flake.nix"), err)
 	}
-	var names []string
-	if err := json.Unmarshal(out, &names); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, "flake.nix"), err)
-	}
-	return names, nil
+	return c, nil
 }

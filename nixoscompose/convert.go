@@ -25,14 +25,19 @@ type Conversion struct {
 // Offer is what there is to convert to.
 type Offer struct {
 	Compositions []string // of the flake, if it has several
+	Outputs      []string // of the flake, NAME::FLAVOUR, if it has nothing else
 	Flavours     []string // that nxc's providers have, in their order
 }
 
 // Convert writes the configuration of a project.
 func Convert(p *Project, offer Offer) Conversion {
 	c := &converter{Project: p, offer: offer, file: hclwrite.NewEmptyFile()}
-	c.variables()
 	names := offer.Compositions
+	if len(offer.Outputs) > 0 {
+		c.Setup = nil // it was used where the outputs were made
+		names = composed(offer.Outputs)
+	}
+	c.variables()
 	if len(names) == 0 {
 		c.composition(c.name(), "")
 	}
@@ -48,6 +53,17 @@ func Convert(p *Project, offer Offer) Conversion {
 
 // emptyBlock is a block without arguments as hclwrite prints it.
 var emptyBlock = regexp.MustCompile(`\{\n *\}`)
+
+// composed lists the compositions that outputs are of, in their order.
+func composed(outputs []string) []string {
+	var names []string
+	for _, output := range outputs {
+		if name, _, _ := strings.Cut(output, "::"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 type converter struct {
 	*Project
@@ -97,10 +113,17 @@ func (c *converter) composition(name, attribute string) {
 		c.note("The composition %q is left out, because its name cannot stand in a configuration; write a block for it, with attribute = %q.", attribute, attribute)
 		return
 	}
+	flavours := c.flavoursOf(name)
+	if len(c.offer.Outputs) > 0 && len(flavours) == 0 {
+		return
+	}
 	body := c.file.Body().AppendNewBlock("composition", []string{name}).Body()
 	switch {
 	case c.Flake:
 		body.SetAttributeValue("flake", cty.StringVal(c.below("")))
+		if len(c.offer.Outputs) > 0 {
+			body.SetAttributeValue("outputs", cty.True)
+		}
 	default:
 		body.SetAttributeValue("source", cty.StringVal(c.below(c.Composition)))
 		pinned := "embedded"
@@ -124,7 +147,7 @@ func (c *converter) composition(name, attribute string) {
 		}
 		body.SetAttributeTraversal("params", traversal("var", "params"))
 	}
-	c.flavours(body)
+	c.flavours(body, flavours)
 	c.file.Body().AppendNewline()
 }
 
@@ -136,17 +159,31 @@ func (c *converter) below(file string) string {
 	return "."
 }
 
-// flavours writes a block for each flavour that nxc has, of which the
-// project's own default is the default.
-func (c *converter) flavours(body *hclwrite.Body) {
-	chosen := c.Flavour
-	if !slices.Contains(c.offer.Flavours, chosen) && len(c.offer.Flavours) > 0 {
-		chosen = c.offer.Flavours[0]
+// ready are the flavours that can deploy a flake's own outputs.
+var ready = []string{"docker", "vm-ramdisk", "vm"}
+
+// flavoursOf lists the flavours of a composition: all that nxc has, or those of
+// the outputs that it can deploy.
+func (c *converter) flavoursOf(name string) []string {
+	if len(c.offer.Outputs) == 0 {
+		return c.offer.Flavours
 	}
-	for _, flavour := range c.offer.Flavours {
+	return slices.DeleteFunc(slices.Clone(c.offer.Flavours), func(flavour string) bool {
+		return !slices.Contains(ready, flavour) || !slices.Contains(c.offer.Outputs, name+"::"+flavour)
+	})
+}
+
+// flavours writes a block for each flavour, of which the project's own default
+// is the default.
+func (c *converter) flavours(body *hclwrite.Body, offered []string) {
+	chosen := c.Flavour
+	if !slices.Contains(offered, chosen) && len(offered) > 0 {
+		chosen = offered[0]
+	}
+	for _, flavour := range offered {
 		body.AppendNewline()
 		block := body.AppendNewBlock("flavour", []string{flavour}).Body()
-		if flavour == chosen && len(c.offer.Flavours) > 1 {
+		if flavour == chosen && len(offered) > 1 {
 			block.SetAttributeValue("default", cty.True)
 		}
 	}
@@ -154,13 +191,26 @@ func (c *converter) flavours(body *hclwrite.Body) {
 
 // remarks says what the user must do or know.
 func (c *converter) remarks() {
+	if len(c.offer.Outputs) > 0 {
+		c.note("The flake does not call NixOSCompose's lib.compose, so nxc cannot tell what it composes. Its outputs are used as they are: nxc deploys the systems in them, and does not know what is in one before it is built.")
+	}
 	switch {
 	case c.Flake && !c.Locked:
 		c.note("There is no flake.lock: run `nix flake lock`, or write nixpkgs = \"embedded\" into the composition to begin with.")
+	case len(c.offer.Outputs) > 0:
 	case c.Flake:
 		c.note("The flake goes on saying what is composed, with the nixpkgs that its flake.lock pins. NixOSCompose itself is no longer used.")
 	case !c.Locked:
 		c.note("Nothing pins a nixpkgs here, so the composition is evaluated with the small one that comes with nxc. For a real one, name its lock file: nixpkgs = \"./flake.lock\".")
+	}
+	var left []string
+	for _, output := range c.offer.Outputs {
+		if _, flavour, _ := strings.Cut(output, "::"); !slices.Contains(ready, flavour) {
+			left = append(left, output)
+		}
+	}
+	if len(left) > 0 {
+		c.note("%s: left out, because nxc deploys outputs of the flavours %s by themselves. Where one has the shape of those, a block says so: flavour \"NAME\" { type = \"%s\" }.", strings.Join(left, ", "), strings.Join(ready, ", "), ready[1])
 	}
 	if c.Flavour != "" && !slices.Contains(c.offer.Flavours, c.Flavour) {
 		c.note("The default flavour was %s, which nxc does not have; the default is %s now.", c.Flavour, c.offer.Flavours[0])
