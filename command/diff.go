@@ -182,7 +182,11 @@ func explainDependency(ctx context.Context, env *Env, n *nix.Nix, s *state.State
 			case err != nil:
 				status = printError(env, "diff", err)
 			case len(chain) == 0:
-				fmt.Fprintf(env.Stdout, "\n%s %s does not depend on %s\n", d.Name, node.Role, name)
+				fmt.Fprintf(env.Stdout, "\n%s %s depends on no store path called %s", d.Name, node.Role, name)
+				if d.Pin != nil && strings.HasPrefix(d.Pin.Label, "embedded") {
+					fmt.Fprint(env.Stdout, "; the programs of the embedded nixpkgs are all in one, its tree")
+				}
+				fmt.Fprintln(env.Stdout)
 			default:
 				fmt.Fprintf(env.Stdout, "\n%s %s depends on %s by\n", d.Name, node.Role, name)
 				for i, path := range chain {

@@ -49,7 +49,7 @@ type Setup struct {
 	File        string // relative to the project
 	Variants    []string
 	Selected    string
-	NixFlags    string
+	NixFlags    string // of the setup, or of the first variant that has some
 	Flavour     string
 	Composition string
 }
@@ -187,6 +187,12 @@ func (p *Project) readSetup() error {
 	p.Setup = &Setup{
 		File: file, Variants: slices.Sorted(maps.Keys(all)), Selected: content.Project.Selected,
 		NixFlags: content.Options.NixFlags, Flavour: content.Options.Flavour, Composition: content.Options.Composition,
+	}
+	for _, name := range p.Setup.Variants {
+		if variant, ok := all[name].(map[string]any); ok && p.Setup.NixFlags == "" {
+			options, _ := variant["options"].(map[string]any)
+			p.Setup.NixFlags, _ = options["nix-flags"].(string)
+		}
 	}
 	if _, flavour, isPair := strings.Cut(content.Options.Pair, "::"); isPair && p.Setup.Flavour == "" {
 		p.Setup.Flavour = flavour
