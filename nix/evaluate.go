@@ -240,6 +240,7 @@ func (e *evaluator) arguments(request string) []string {
 		filepath.Join(e.tracer, "trace.nix"),
 		"--argstr", "entry", filepath.Join(e.library, "entry.nix"),
 		"--argstr", "request", request,
+		"--argstr", "nixpkgs", e.request.Nixpkgs.Path,
 	)
 }
 

@@ -8,6 +8,8 @@
   # The library's entry.nix, and the file that says what to evaluate.
   entry,
   request,
+  # The folder of a real nixpkgs, "" for none.
+  nixpkgs,
 }:
 let
   record =
@@ -33,9 +35,54 @@ let
     name: args:
     if isPinned args then builtins.${name} args else record "impure" name (builtins.${name} args);
 
+  # Nix remembers what it imported, but not what it imported with a scope: each
+  # of a nixpkgs's files would be parsed and evaluated for every place that
+  # imports it. So a folder is a tree that is as lazy as it is deep.
+  imported = path: record "import" path (builtins.scopedImport scope path);
+  folder = path: {
+    value = imported path;
+    entries = builtins.mapAttrs (name: entryOf "${path}/${name}") (builtins.readDir path);
+  };
+  entryOf =
+    path: type:
+    if type == "directory" then
+      folder path
+    else if type == "regular" then
+      {
+        value = imported path;
+        entries = { };
+      }
+    else
+      null;
+  remembered =
+    map
+      (root: {
+        prefix = "${root}/";
+        size = builtins.stringLength root + 1;
+        tree = folder root;
+      })
+      (builtins.filter (root: root != "") [
+        (toString (builtins.dirOf entry))
+        nixpkgs
+      ]);
+  importOnce =
+    path:
+    let
+      name = builtins.unsafeDiscardStringContext "${toString path}/";
+      roots = builtins.filter (r: builtins.substring 0 r.size name == r.prefix) remembered;
+      root = builtins.head roots;
+      steps = builtins.filter (s: builtins.isString s && s != "") (
+        builtins.split "/" (builtins.substring root.size (-1) name)
+      );
+      found = builtins.foldl' (
+        at: step: if at == null then null else at.entries.${step} or null
+      ) root.tree steps;
+    in
+    if roots == [ ] || found == null then imported path else found.value;
+
   # Only what this version of Nix has.
   reading = builtins.intersectAttrs builtins {
-    import = path: record "import" path (builtins.scopedImport scope path);
+    import = importOnce;
     scopedImport = more: path: record "import" path (builtins.scopedImport (scope // more) path);
     readFile = path: record "file" path (builtins.readFile path);
     hashFile = type: path: record "file" path (builtins.hashFile type path);
