@@ -110,5 +110,5 @@ if project.outputs != null then own else
   extra = flavour.extra context;
   testScript = composition.testScript roles;
   inherit (composition) testScriptAt;
-  warnings = setup.warnings ++ import ./warnings.nix { inherit lib roles; own = [ (toString ./.) ] ++ flavour.folders; };
+  warnings = setup.warnings ++ import ./warnings.nix { inherit lib roles; own = [ "nxc's own module" (toString ./.) ] ++ flavour.folders; };
 }

@@ -77,6 +77,9 @@ in
         waitOnline = cfg.wait-online.enable;
         rootSshKeys = cfg.root-sshKeys.enable;
       };
+      # As in NixOS's own tests: making NixOS's manual evaluates every option there is
+      # once more, for each role, and takes longer than the rest of the system.
+      documentation.nixos.enable = lib.mkDefault false;
       # Scripts of experiments begin with #!/bin/bash, which NixOS does not have.
       boot.postBootCommands = mkIf cfg.baseBootCommands.enable ''
         [ -e /bin/bash ] || { mkdir -p /bin && ln -s /run/current-system/sw/bin/bash /bin/bash; }
