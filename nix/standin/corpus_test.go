@@ -3,10 +3,13 @@ package standin
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,6 +39,69 @@ func TestCorpus(t *testing.T) {
 			compare(t, "", got, want)
 		})
 	}
+}
+
+// What NixOS quotes when it refuses a mistake, the stand-in says as well: the
+// option, where it is set, and the type that was wanted.
+func TestMistakesAsInNixOS(t *testing.T) {
+	const file, golden = "testdata/mistakes.nix", "testdata/mistakes.json"
+	var names []string
+	decode(t, evaluate(t, `builtins.attrNames (import `+absolute(t, file)+`)`), &names)
+	quoted := map[string][]string{}
+	refuse := func(t *testing.T, name, eval string) string {
+		_, problem := tryEvaluate(t, `let
+			role = `+eval+` [ (import `+absolute(t, file)+`).`+name+` { boot.isContainer = true; documentation.nixos.enable = false; } ];
+		in builtins.deepSeq (role.config.mine or null) role.config.system.build.toplevel.drvPath`)
+		if problem == "" {
+			t.Fatalf("%s is not refused", name)
+		}
+		return problem
+	}
+	if nixpkgs := os.Getenv("NXC_NIXPKGS"); nixpkgs != "" {
+		eval := `(modules: import "${toString ` + absolute(t, nixpkgs) + `}/nixos/lib/eval-config.nix" { system = "x86_64-linux"; inherit modules; })`
+		for _, name := range names {
+			quoted[name] = quotes(refuse(t, name, eval))
+		}
+		var text bytes.Buffer
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", " ")
+		if err := errors.Join(encoder.Encode(quoted), os.WriteFile(golden, text.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode(t, text, &quoted)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if len(quoted[name]) == 0 {
+				t.Error("NixOS quotes nothing: record it anew, with NXC_NIXPKGS")
+			}
+			problem := refuse(t, name, `(modules: `+standinSet+`in standin.evalConfig { inherit modules; })`)
+			for _, word := range quoted[name] {
+				// Newer releases say list of string, and put odd names between quotes.
+				if !strings.Contains(strings.ReplaceAll(problem, `"`, ""), strings.TrimSuffix(strings.ReplaceAll(word, `"`, ""), "s")) {
+					t.Errorf("NixOS speaks of `%s', the stand-in says:\n%s", word, problem)
+				}
+			}
+		})
+	}
+}
+
+// quotes lists what a message of NixOS's has between quotes.
+func quotes(message string) []string {
+	var all []string
+	for _, found := range regexp.MustCompile("`([^`']+)'").FindAllStringSubmatch(message, -1) {
+		if !slices.Contains(all, found[1]) {
+			all = append(all, found[1])
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func recordGolden(t *testing.T, file, golden, nixpkgs string) {

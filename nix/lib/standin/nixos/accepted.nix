@@ -20,11 +20,12 @@ let
   # Where NixOS has many more options than the stand-in. Below any other path
   # that the stand-in declares, an unknown name is a mistake.
   open = [
-    [ "boot" ] [ "boot" "initrd" ] [ "boot" "kernel" ] [ "boot" "loader" ] [ "boot" "tmp" ]
+    [ "boot" ] [ "boot" "initrd" ] [ "boot" "kernel" ] [ "boot" "loader" ] [ "boot" "loader" "grub" ] [ "boot" "tmp" ]
     [ "console" ] [ "documentation" ] [ "environment" ] [ "fonts" ] [ "hardware" ] [ "i18n" ]
-    [ "networking" ] [ "nix" ] [ "nixpkgs" ] [ "powerManagement" ] [ "programs" ]
-    [ "programs" "bash" ] [ "security" ] [ "security" "pam" ] [ "services" ]
-    [ "services" "journald" ] [ "system" ] [ "systemd" ] [ "systemd" "network" ] [ "time" ] [ "users" ]
+    [ "networking" ] [ "networking" "dhcpcd" ] [ "networking" "resolvconf" ] [ "nix" ] [ "nixpkgs" ] [ "powerManagement" ] [ "programs" ]
+    [ "programs" "bash" ] [ "security" ] [ "security" "pam" ] [ "security" "pki" ] [ "services" ]
+    [ "services" "journald" ] [ "system" ] [ "system" "nixos" ] [ "systemd" ] [ "systemd" "coredump" ]
+    [ "systemd" "network" ] [ "systemd" "user" ] [ "time" ] [ "users" ]
     [ "virtualisation" ] [ "xdg" ]
   ];
 

@@ -5,8 +5,7 @@ let
   cfg = config.environment;
 
   # An export line; $ keeps its meaning, as in NixOS.
-  exportLine = name: value: ''export ${name}="${lib.replaceStrings [ "\"" ] [ "\\\"" ] (variable value)}"'';
-  variable = value: if builtins.isList value then concatStringsSep ":" (map toString value) else toString value;
+  exportLine = name: value: ''export ${name}="${lib.replaceStrings [ "\"" ] [ "\\\"" ] value}"'';
 
   # Programs that NixOS has on every machine, of those that the stand-in has.
   required = with pkgs; [
@@ -71,8 +70,9 @@ in
       description = "Shells that users may choose.";
     };
     variables = mkOption {
-      type = types.attrsOf (types.oneOf [ (types.listOf (types.oneOf [ types.int types.str types.path ])) types.int types.str types.path ]);
+      type = types.attrsOf (types.nullOr (types.oneOf [ (types.listOf (types.oneOf [ types.int types.str types.path ])) types.int types.str types.path ]));
       default = { };
+      apply = set: lib.mapAttrs (_: value: lib.concatMapStringsSep ":" toString (lib.toList value)) (lib.filterAttrs (_: value: value != null) set);
       example = { EDITOR = "vi"; };
       description = "Variables in every session; lists are joined with colons.";
     };
@@ -102,8 +102,8 @@ in
             example = "0600";
             description = "symlink, or the mode of a copy.";
           };
-          user = mkOption { type = types.str; default = "root"; description = "Owner of a copy."; };
-          group = mkOption { type = types.str; default = "root"; description = "Group of a copy."; };
+          user = mkOption { type = types.str; default = "+${toString config.uid}"; description = "Owner of a copy."; };
+          group = mkOption { type = types.str; default = "+${toString config.gid}"; description = "Group of a copy."; };
           uid = mkOption { type = types.int; default = 0; description = "Owner's number of a copy."; };
           gid = mkOption { type = types.int; default = 0; description = "Group's number of a copy."; };
         };
@@ -172,7 +172,7 @@ in
       # For sessions without a login shell, through PAM.
       "environment".text = ''
         PATH="/run/wrappers/bin:/run/current-system/sw/bin"
-        ${concatStringsSep "\n" (mapAttrsToList (n: v: ''${n}="${variable v}"'') cfg.variables)}
+        ${concatStringsSep "\n" (mapAttrsToList (n: v: ''${n}="${v}"'') cfg.variables)}
       '';
     };
     system.path = pkgs.buildEnv {

@@ -27,7 +27,7 @@ let
   };
   evaluated = lib.evalModules {
     inherit prefix check;
-    modules = modules ++ extraModules ++ [ packages ] ++ baseModules;
+    modules = baseModules ++ extraModules ++ [ packages ] ++ modules;
     args = extraArgs;
     specialArgs = { modulesPath = toString ./modules; } // specialArgs;
     accepts = accepted;

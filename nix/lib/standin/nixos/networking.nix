@@ -4,6 +4,14 @@
 let
   inherit (lib) mkOption types;
   cfg = config.networking;
+
+  # Each port once, in their order.
+  ports = mkOption {
+    type = types.listOf types.port;
+    default = [ ];
+    apply = list: lib.unique (lib.sort lib.lessThan list);
+    description = "Ports that a firewall would open.";
+  };
 in
 {
   options.networking = {
@@ -60,16 +68,8 @@ in
         default = false;
         description = "Accepted; nodes of the stand-in have no firewall of their own.";
       };
-      allowedTCPPorts = mkOption {
-        type = types.listOf types.port;
-        default = [ ];
-        description = "Ports that a firewall would open.";
-      };
-      allowedUDPPorts = mkOption {
-        type = types.listOf types.port;
-        default = [ ];
-        description = "Ports that a firewall would open.";
-      };
+      allowedTCPPorts = ports;
+      allowedUDPPorts = ports;
       allowedTCPPortRanges = mkOption {
         type = types.listOf (types.attrsOf types.port);
         default = [ ];
@@ -85,9 +85,13 @@ in
       checkReversePath = mkOption { type = types.anything; default = true; description = "Accepted."; };
       extraCommands = mkOption { type = types.lines; default = ""; description = "Accepted."; };
       rejectPackets = mkOption { type = types.bool; default = false; description = "Accepted."; };
-    };
+    } // lib.options.mkIgnoredOptions [
+      "autoLoadConntrackHelpers" "connectionTrackingModules" "extraPackages" "extraStopCommands" "interfaces"
+      "logRefusedConnections" "logRefusedPackets" "logRefusedUnicastsOnly" "logReversePathDrops" "package" "pingLimit"
+    ];
   };
   config = {
+    networking.firewall.trustedInterfaces = lib.mkIf cfg.firewall.enable [ "lo" ];
     system.build.extraHosts = lib.concatStrings
       (lib.mapAttrsToList (address: names: "${address} ${lib.concatStringsSep " " names}\n")
         (lib.filterAttrs (_: names: names != [ ]) cfg.hosts)) + cfg.extraHosts;

@@ -29,6 +29,7 @@ let
   outside = [ "hosts" "hostname" "resolv.conf" "passwd" "group" "shadow" "gshadow" ];
   linked = builtins.filter (f: f.mode == "symlink" && !(builtins.elem f.target outside)) files;
   copied = builtins.filter (f: f.mode != "symlink" && !(builtins.elem f.target outside)) files;
+  owner = name: if name == "+0" then "root" else lib.removePrefix "+" name;
   folderOf = path: let parts = lib.init (lib.splitString "/" path); in lib.concatStringsSep "/" parts;
   folders = list: lib.unique (builtins.filter (d: d != "") (map folderOf list));
 
@@ -86,7 +87,7 @@ let
       mkdir -p "$(dirname "etc/$name")"
       ln -s "${host.tree}/etc/$name" "etc/$name"
     done
-    ${write "copies.list" (concatMapStrings (f: "${f.mode} ${toString f.uid}:${toString f.gid} ${f.user}:${f.group} ${f.target}\n") copied)}
+    ${write "copies.list" (concatMapStrings (f: "${f.mode} ${toString f.uid}:${toString f.gid} ${owner f.user}:${owner f.group} ${f.target}\n") copied)}
     ln -s /proc/mounts etc/mtab
     # systemd takes a link for another name of a unit only if it points to one in
     # the same folder.
@@ -114,7 +115,7 @@ let
   failed = map (a: a.message) (builtins.filter (a: !a.assertion) config.assertions);
   checked = value:
     # Values that nothing here reads are checked all the same.
-    if failed == [ ] then builtins.deepSeq config.networking.firewall value
+    if failed == [ ] then builtins.deepSeq [ config.networking.firewall config.warnings ] value
     else throw "\nFailed assertions:\n${concatMapStrings (m: "- ${m}\n") failed}";
 
   toplevel = pkgs.runCommand "nixos-system-${if config.networking.hostName == "" then "node" else config.networking.hostName}-${cfg.nixos.label}"

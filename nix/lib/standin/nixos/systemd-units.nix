@@ -178,23 +178,21 @@ let
         ++ lib.optional unit.enableDefaultPath "${defaultPath}/bin");
       environment = { PATH = concatStringsSep ":" path; LOCALE_ARCHIVE = null; TZDIR = "/usr/share/zoneinfo"; } // unit.environment;
       variables = lib.filterAttrs (_: v: v != null) environment;
-      quote = s: "\"${lib.escape [ "\"" "\\" ] (lib.replaceStrings [ "%" "\n" ] [ "%%" "\\n" ] s)}\"";
       own = unit.serviceConfig;
       commands =
-        optionalAttrs (unit.script != "") { ExecStart = "${runs name "start"} ${unit.scriptArgs}"; }
-        // optionalAttrs (unit.preStart != "") { ExecStartPre = [ (runs name "pre-start") ] ++ lib.toList (own.ExecStartPre or [ ]); }
+        optionalAttrs (unit.preStart != "") { ExecStartPre = [ (runs name "pre-start") ] ++ lib.toList (own.ExecStartPre or [ ]); }
         // optionalAttrs (unit.postStart != "") { ExecStartPost = [ (runs name "post-start") ] ++ lib.toList (own.ExecStartPost or [ ]); }
         // optionalAttrs (unit.reload != "") { ExecReload = runs name "reload"; }
         // optionalAttrs (unit.preStop != "") { ExecStop = [ (runs name "pre-stop") ] ++ lib.toList (own.ExecStop or [ ]); }
         // optionalAttrs (unit.postStop != "") { ExecStopPost = [ (runs name "post-stop") ] ++ lib.toList (own.ExecStopPost or [ ]); };
       # For whoever changes the system of a running node.
       changing =
-        optionalAttrs unit.reloadIfChanged { X-ReloadIfChanged = true; }
-        // optionalAttrs (!unit.restartIfChanged) { X-RestartIfChanged = false; }
+        (if unit.reloadIfChanged then { X-ReloadIfChanged = true; }
+        else optionalAttrs (!unit.restartIfChanged) { X-RestartIfChanged = false; })
         // optionalAttrs (!unit.stopIfChanged) { X-StopIfChanged = false; };
     in
     sectionText "Service" ({
-      Environment = mapAttrsToList (n: v: quote "${n}=${toString v}") variables;
+      Environment = mapAttrsToList (n: v: builtins.toJSON "${n}=${toString v}") variables;
     } // own // commands // changing);
 
   # An upstream unit that is only wanted or masked needs no text of its own.
@@ -221,7 +219,11 @@ let
 in
 {
   inherit basic;
-  service.options = serviceOptions;
+  service = { name, config, ... }: {
+    options = serviceOptions;
+    # Beside another command, the two conflict.
+    config.serviceConfig = lib.mkIf (config.script != "") { ExecStart = "${runs name "start"} ${config.scriptArgs}"; };
+  };
   timer.options = common // { timerConfig = section; };
   socket.options = common // { socketConfig = section; listenStreams = names "Addresses of streams."; listenDatagrams = names "Addresses of datagrams."; };
   target.options = common;

@@ -207,6 +207,15 @@ let
   keysOf = user:
     let inherit (user.openssh.authorizedKeys) keys keyFiles;
     in lib.concatMapStrings (key: key + "\n") (keys ++ map builtins.readFile keyFiles);
+  # What several have, of a number that is to be one's own.
+  shared = numbers: lib.filterAttrs (_: names: builtins.length names > 1)
+    (lib.groupBy (name: toString numbers.${name}) (lib.attrNames numbers));
+  collisions = what: numbers: mapAttrsToList
+    (number: names: {
+      assertion = !cfg.enforceIdUniqueness;
+      message = "The ${what} ${lib.concatStringsSep ", " names} have the same number, ${number}.";
+    })
+    (shared numbers);
   byNumber = lib.sortOn (name: uids.${name}) (lib.attrNames users);
   passwdLine = name:
     let user = users.${name};
@@ -231,6 +240,11 @@ in
       type = types.attrsOf (types.submodule groupModule);
       default = { };
       description = "Groups.";
+    };
+    enforceIdUniqueness = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether no two users, and no two groups, may have one number.";
     };
     mutableUsers = mkOption {
       type = types.bool;
@@ -282,7 +296,7 @@ in
     } // lib.mapAttrs' (_: u: lib.nameValuePair "ssh/authorized_keys.d/${u.name}" { text = keysOf u; mode = "0444"; })
       (filterAttrs (_: u: keysOf u != "") users);
 
-    assertions = mapAttrsToList
+    assertions = collisions "users" (fixed users "uid") ++ collisions "groups" (fixed cfg.groups "gid") ++ mapAttrsToList
       (n: u: {
         assertion = u.group == "" || gidByName ? ${u.group};
         message = "The user ${n} is in the group ${u.group}, which users.groups does not declare.";

@@ -253,7 +253,10 @@ in
       type = types.attrsOf (types.submodule {
         options = {
           servers = mkOption {
-            type = types.attrsOf (types.attrsOf types.anything);
+            type = types.attrsOf (types.submodule {
+              freeformType = types.attrsOf types.anything;
+              options.backup = switch "Whether it serves only when the others do not.";
+            });
             default = { };
             description = "Servers to share requests among.";
           };

@@ -52,12 +52,27 @@ in
       default = { };
       description = "Settings of sshd_config.";
     };
-  };
+  } // lib.options.mkIgnoredOptions [ "allowSFTP" "moduliFile" "sftpFlags" "sftpServerExecutable" ];
   options.services.sshd.enable = mkOption {
     type = types.bool;
     default = false;
     description = "Alias of services.openssh.enable.";
   };
+
+  # Former names of settings.
+  imports = lib.mapAttrsToList
+    (name: setting: lib.mkAliasOptionModule [ "services" "openssh" name ] [ "services" "openssh" "settings" setting ])
+    {
+      challengeResponseAuthentication = "KbdInteractiveAuthentication";
+      ciphers = "Ciphers";
+      forwardX11 = "X11Forwarding";
+      gatewayPorts = "GatewayPorts";
+      kbdInteractiveAuthentication = "KbdInteractiveAuthentication";
+      kexAlgorithms = "KexAlgorithms";
+      logLevel = "LogLevel";
+      macs = "Macs";
+      useDns = "UseDns";
+    };
 
   config = lib.mkMerge [
     { services.openssh.enable = mkIf config.services.sshd.enable true; }
