@@ -198,7 +198,10 @@ func (p *Project) evaluate(ctx context.Context, d *Deployment, offer *plugins.Fl
 		eval.Nixpkgs.Revision = pinned.Revision // an archive of a commit does not know it
 	}
 	for _, w := range eval.Warnings {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "From the composition", Detail: w})
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: "From the composition", Detail: w,
+			Subject: p.Config.RangeOf(addr.Instance{Deployment: d.Name}, nil),
+		})
 	}
 	return eval, diags
 }

@@ -29,7 +29,8 @@ let
       version = lib.fileContents "${path}/.version";
       revisionFile = "${path}/.git-revision";
     in
-    {
+    if builtins.compareVersions version "19.09" < 0 then throw "nxc needs NixOS 19.09 or later, and the nixpkgs at ${toString path} is ${version}"
+    else {
       inherit lib pkgs;
       modulesPath = "${path}/nixos/modules";
       # Roles share one collection, unless a role chooses overlays or a

@@ -47,6 +47,8 @@ func TestFeaturesOf(t *testing.T) {
 // nixpkgs is asked for: one whose tests take anything returns it.
 func TestArguments(t *testing.T) {
 	tests := map[string]struct{ arguments, pkgs, want string }{
+		"perl":       {`{ }`, `nixosTest = test: test; release = "19.09";`, "NixOS 19.09 takes a test's script for Perl"},
+		"session":    {`{ }`, `nixosTest = test: test; release = "21.05"; session = true;`, "need NixOS 21.11 or later, and this is 21.05"},
 		"machines":   {`{ }`, `testers.runNixOSTest = test: test;`, `[ "name" "nodes" "testScript" ]`},
 		"unset":      {`{ containers = null; ocr = null; }`, `nixosTest = test: test;`, `[ "name" "nodes" "testScript" ]`},
 		"containers": {`{ containers = true; }`, `testers.runNixOSTest = test: test;`, `[ "containers" "name" "testScript" ]`},
@@ -58,9 +60,11 @@ func TestArguments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, _ := instantiate(t, "--eval", "--strict", "--readonly-mode", "-E", `
 let common = import ./nix/common.nix { machine = { }; arguments = `+tt.arguments+`; };
-in builtins.attrNames (common.testOf {
-  lib.optionalAttrs = condition: set: if condition then set else { };
   pkgs = { `+tt.pkgs+` };
+in builtins.attrNames ((if pkgs ? session then common.sessionOf else common.testOf) {
+  lib.optionalAttrs = condition: set: if condition then set else { };
+  lib.trivial.release = pkgs.release or "24.05";
+  inherit pkgs;
   nodes.server = "web";
   roles.web = { };
   modules.web = { };

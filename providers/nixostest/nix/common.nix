@@ -39,17 +39,24 @@ let
       };
   };
 
-  nixos = { lib, pkgs, nodes, modules, ... }: testScript:
+  # What a real nixpkgs is, such as 20.03.
+  isOlder = context: release: !(context.pkgs ? standin) && builtins.compareVersions context.lib.trivial.release release < 0;
+
+  nixos = context@{ lib, pkgs, nodes, modules, ... }: testScript:
     let
+      said =
+        if testScript != "" && isOlder context "20.03"
+        then builtins.trace "warning: NixOS ${lib.trivial.release} takes a test's script for Perl; one in Python needs NixOS 20.03 or later"
+        else value: value;
       test = {
         inherit testScript;
         name = "composition";
         ${if containers then "containers" else "nodes"} = builtins.mapAttrs (_: role: { imports = modules.${role}; }) nodes;
       } // lib.optionalAttrs ocr { enableOCR = true; };
     in
-    if pkgs ? testers && pkgs.testers ? runNixOSTest then pkgs.testers.runNixOSTest test
+    said (if pkgs ? testers && pkgs.testers ? runNixOSTest then pkgs.testers.runNixOSTest test
     else if pkgs ? nixosTest then pkgs.nixosTest test
-    else throw "this nixpkgs has neither pkgs.testers.runNixOSTest nor pkgs.nixosTest, so it makes no NixOS tests";
+    else throw "this nixpkgs has neither pkgs.testers.runNixOSTest nor pkgs.nixosTest, so it makes no NixOS tests");
 
   hasScript = context: context.testScript != null;
   # A session needs no script.
@@ -59,6 +66,11 @@ let
 in
 {
   inherit testOf;
+  # The test whose driver keeps a session, which nxc starts by its arguments.
+  sessionOf = context:
+    if isOlder context "21.11"
+    then throw "sessions of a NixOS test's driver need NixOS 21.11 or later, and this is ${context.lib.trivial.release}; take a newer nixpkgs, or the flavour vm or vm-ramdisk"
+    else testOf context;
   modules = [ node ];
 
   extra = context:

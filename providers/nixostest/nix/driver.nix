@@ -6,6 +6,6 @@ in
 {
   inherit (common) modules extra;
   artifacts = context:
-    let test = common.testOf context;
+    let test = common.sessionOf context;
     in { driver.drv = test.driverInteractive or test.driver; };
 }
