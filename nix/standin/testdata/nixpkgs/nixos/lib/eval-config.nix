@@ -1,10 +1,11 @@
 # The options about packages, with what newer releases assert of them.
-{ system, modules }:
+{ system, modules, specialArgs ? { } }:
 let
   lib = import ../../../../../lib/standin/lib;
   inherit (lib.types) attrsOf listOf str unspecified;
 in
 lib.evalModules {
+  inherit specialArgs;
   modules = modules ++ [
     ({ config, options, pkgs, ... }: {
       options = {
