@@ -225,7 +225,7 @@ ensure_for_tests() {
 	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
 		ip:iproute2 tc:iproute2 curl:curl \
 		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap \
-		tesseract:tesseract-ocr; do
+		tesseract:tesseract-ocr tmux:tmux script:bsdutils; do
 		have "${one%%:*}" || packages="$packages ${one#*:}"
 	done
 	# For the distribution's own Python: another one in PATH may hide it.
