@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/spec"
-	"golang.org/x/crypto/ssh"
 )
 
 // checked makes options whose platform has each answer checked against the

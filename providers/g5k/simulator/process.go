@@ -15,8 +15,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/host"
 )
 
 // processNode is a node in this process.

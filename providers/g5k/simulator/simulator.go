@@ -25,10 +25,11 @@ import (
 	"time"
 
 	"github.com/containers/gvisor-tap-vsock/pkg/virtualnetwork"
+	"golang.org/x/crypto/ssh"
+
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/clock"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/platform"
 	"github.com/nixos-compose/nxc/providers/g5k/simulator/share"
-	"golang.org/x/crypto/ssh"
 )
 
 // Options say what is simulated. The zero value is a platform of real size

@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator/oar"
 )
 
 // login is a user with a key.

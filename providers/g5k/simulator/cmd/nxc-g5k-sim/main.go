@@ -17,8 +17,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 )
 
 func main() {
