@@ -214,6 +214,11 @@ func (i images) Delete(ctx context.Context, op sdk.Operation, have *Image) error
 		return sdk.Error(fmt.Sprintf("Image %s is in use", have.Reference),
 			fmt.Sprintf("%s. Remove the containers that nxc did not make from it (docker ps -a --filter ancestor=%s), then destroy again.", err, have.Reference))
 	}
+	// An engine that is still removing it for a client that was killed does not
+	// say that it is not found.
+	if left, lookErr := i.seek(ctx, op, have); lookErr == nil && left == nil {
+		return nil
+	}
 	return fmt.Errorf("remove image %s: %w", have.Reference, err)
 }
 
