@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/nixos-compose/nxc/plugins/sdk"
 	"github.com/nixos-compose/nxc/plugins/sdk/record"
@@ -108,7 +110,7 @@ func (m machines) launch(ctx context.Context, have *Machine) error {
 		return err
 	}
 	m.arrive(have.ID)
-	return m.closeSockets(have)
+	return m.closeSockets(ctx, have, cmd.Process.Pid)
 }
 
 // unreadable is about a file that the machine boots from.
@@ -121,11 +123,19 @@ func unreadable(attribute string, err error) error {
 }
 
 // closeSockets keeps others from a machine's sockets, which stand in a folder
-// that is closed to them, too.
-func (m machines) closeSockets(have *Machine) error {
+// that is closed to them, too. QEMU makes those of its interfaces in a thread of
+// its own, so that they may come after it answers.
+func (m machines) closeSockets(ctx context.Context, have *Machine, process int) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for _, what := range sockets(have) {
 		path, err := m.socket(have.ID, what)
-		if err == nil {
+		if err != nil {
+			return err
+		}
+		err = os.Chmod(path, 0o600)
+		for errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil && names(process, "-uuid", have.UUID) {
+			time.Sleep(10 * time.Millisecond)
 			err = os.Chmod(path, 0o600)
 		}
 		if err != nil {
