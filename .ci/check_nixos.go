@@ -144,15 +144,15 @@ func (c *cells) run(ctx context.Context, jobs int) (status int, err error) {
 	}
 	progress := newProgress(os.Stderr, len(list))
 	defer progress.end()
-	todo := make(chan *cell, len(list))
+	queue := make(chan *cell, len(list))
 	for _, one := range list {
-		todo <- one
+		queue <- one
 	}
-	close(todo)
+	close(queue)
 	var working sync.WaitGroup
 	for range jobs {
 		working.Go(func() {
-			for one := range todo {
+			for one := range queue {
 				if ctx.Err() == nil {
 					progress.begin(one)
 					rows := c.evaluate(ctx, one)
