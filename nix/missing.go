@@ -2,7 +2,6 @@ package nix
 
 import (
 	"context"
-	"os"
 	"strings"
 )
 
@@ -58,14 +57,4 @@ func (m *Missing) observe() func(logEntry) {
 			list = nil
 		}
 	}
-}
-
-// settings under which outputs are realised.
-func (r *realiser) settings(ctx context.Context) []setting {
-	settings := r.decided.parallel()
-	settings = append(settings, r.decided.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
-	if r.local {
-		settings = append(settings, setting{"substitute", "false"})
-	}
-	return settings
 }

@@ -105,6 +105,16 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 	return nil
 }
 
+// settings under which outputs are realised.
+func (r *realiser) settings(ctx context.Context) []setting {
+	settings := r.decided.parallel()
+	settings = append(settings, r.decided.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
+	if r.local {
+		settings = append(settings, setting{"substitute", "false"})
+	}
+	return settings
+}
+
 // build has Nix realise targets, and explains what failed.
 func (r *realiser) build(ctx context.Context, rootDir string, settings []setting, args ...string) error {
 	_, err := r.run(ctx, command{
