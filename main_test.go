@@ -4,6 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -37,6 +39,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
+		WorkdirRoot:         scriptsFolder(t),
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -44,6 +47,32 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid, "testbed": testbedCommand},
 	})
+}
+
+// scriptsFolder is where scripts have their folders. Its path is as long in every
+// run, so that messages, which name files, have their lines broken alike.
+func scriptsFolder(t *testing.T) string {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("nxc-scripts-%010d", rand.IntN(1e10)))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
+	return dir
+}
+
+// removeFolder removes what a script left in its folder, if nobody asked to keep
+// it (-testwork).
+func removeFolder(dir string) {
+	if keep := flag.Lookup("testwork"); keep != nil && keep.Value.String() == "true" {
+		return
+	}
+	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	os.RemoveAll(dir)
 }
 
 // scriptsBegun counts the scripts that were set up.
@@ -77,6 +106,7 @@ var portsTried atomic.Int64
 // setup gives every script a home of its own. The stand-in's files and Nix's
 // evaluations are shared with the user's cache, which they are made for.
 func setup(e *testscript.Env) error {
+	e.Defer(func() { removeFolder(e.WorkDir) })
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = filepath.Join(os.TempDir(), "nxc-test-cache")

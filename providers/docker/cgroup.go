@@ -54,28 +54,43 @@ func (e *engine) findCgroups() cgroups {
 }
 
 // parseCgroupMounts reads mountinfo. Mounts of a part of a hierarchy do not
-// count.
+// count, and of several mounts of one hierarchy the one where hosts have it
+// does: while an engine copies into a container it has what that container
+// mounts, the control groups among it, below its own folder too.
 func parseCgroupMounts(r io.Reader) cgroups {
 	var c cgroups
+	hierarchies := map[string]int{} // device: its index in c.mounts
+	unified := -1
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
 		fields := strings.Fields(before)
 		kind, _, _ := strings.Cut(after, " ")
-		if !ok || len(fields) < 5 || fields[3] != "/" {
+		if !ok || len(fields) < 5 || fields[3] != "/" || kind != "cgroup" && kind != "cgroup2" {
 			continue
 		}
 		mount := strings.ReplaceAll(fields[4], `\040`, " ")
-		switch kind {
-		case "cgroup2":
-			if c.unified == "" {
-				c.unified = mount
-			}
+		i, seen := hierarchies[fields[2]]
+		switch {
+		case !seen:
+			i = len(c.mounts)
+			hierarchies[fields[2]] = i
 			c.mounts = append(c.mounts, mount)
-		case "cgroup":
-			c.mounts = append(c.mounts, mount)
+		case usualMount(mount) && !usualMount(c.mounts[i]):
+			c.mounts[i] = mount
+		}
+		if kind == "cgroup2" && unified < 0 {
+			unified = i
 		}
 	}
+	if unified >= 0 {
+		c.unified = c.mounts[unified]
+	}
 	return c
+}
+
+// usualMount says that control groups are mounted here by whatever starts a host.
+func usualMount(mount string) bool {
+	return mount == "/sys/fs/cgroup" || strings.HasPrefix(mount, "/sys/fs/cgroup/")
 }
 
 // parent is the engine's name for the parent group of the container that op's

@@ -20,6 +20,9 @@ func TestCgroups(t *testing.T) {
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 42 31 0:38 /sub /mnt/part rw,relatime - cgroup2 cgroup2 rw
 `
+	const copying = `40 31 0:38 / /var/lib/docker/overlay2/12ab/merged/sys/fs/cgroup ro,relatime - cgroup2 cgroup2 rw
+35 24 0:38 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate
+`
 	const unified = `24 29 0:22 / /proc rw,nosuid shared:5 - proc proc rw
 35 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate
 `
@@ -34,6 +37,10 @@ func TestCgroups(t *testing.T) {
 		"hybrid": {hybrid, false, []string{"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified"}, "/nxc-6c47ce6d69f5-9f3f64c869b5148c", []string{
 			"/sys/fs/cgroup/unified:/sys/fs/cgroup:ro",
 			"/sys/fs/cgroup/unified/nxc-6c47ce6d69f5-9f3f64c869b5148c:/sys/fs/cgroup/nxc-6c47ce6d69f5-9f3f64c869b5148c:rw",
+		}},
+		"an engine that copies into a container": {copying, false, []string{"/sys/fs/cgroup"}, "/nxc-6c47ce6d69f5-9f3f64c869b5148c", []string{
+			"/sys/fs/cgroup:/sys/fs/cgroup:ro",
+			"/sys/fs/cgroup/nxc-6c47ce6d69f5-9f3f64c869b5148c:/sys/fs/cgroup/nxc-6c47ce6d69f5-9f3f64c869b5148c:rw",
 		}},
 		"version 2, systemd driver": {unified, true, []string{"/sys/fs/cgroup"}, "nxc6c47ce6d69f59f3f64c869b5148c.slice", []string{
 			"/sys/fs/cgroup:/sys/fs/cgroup:ro",

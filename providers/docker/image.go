@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/image"
@@ -206,20 +207,40 @@ func (i images) Delete(ctx context.Context, op sdk.Operation, have *Image) error
 	}
 	i.removeOthers(ctx, op, seen.ID)
 	op.Phase("removing the image")
-	_, err = i.client.ImageRemove(ctx, seen.ID, client.ImageRemoveOptions{PruneChildren: true, Force: len(seen.RepoTags) > 1})
-	switch {
-	case err == nil, errdefs.IsNotFound(err):
-		return nil
-	case errdefs.IsConflict(err):
-		return sdk.Error(fmt.Sprintf("Image %s is in use", have.Reference),
-			fmt.Sprintf("%s. Remove the containers that nxc did not make from it (docker ps -a --filter ancestor=%s), then destroy again.", err, have.Reference))
+	return i.remove(ctx, op, have, seen)
+}
+
+// removalWait is how long an image may stay that the engine says it does not
+// know, or is about to remove.
+const removalWait = 10 * time.Second
+
+// remove returns when the image is gone. The engine may still be removing it for
+// a client that was killed. To others it says then that some part of it is not
+// found, while the image is still there, or that it failed.
+func (i images) remove(ctx context.Context, op sdk.Operation, have *Image, seen *image.Summary) error {
+	deadline := time.Now().Add(removalWait)
+	for {
+		_, err := i.client.ImageRemove(ctx, seen.ID, client.ImageRemoveOptions{PruneChildren: true, Force: len(seen.RepoTags) > 1})
+		switch {
+		case err == nil:
+			return nil
+		case errdefs.IsConflict(err):
+			return sdk.Error(fmt.Sprintf("Image %s is in use", have.Reference),
+				fmt.Sprintf("%s. Remove the containers that nxc did not make from it (docker ps -a --filter ancestor=%s), then destroy again.", err, have.Reference))
+		}
+		left, lookErr := i.seek(ctx, op, have)
+		switch {
+		case lookErr == nil && left == nil:
+			return nil
+		case lookErr != nil, time.Now().After(deadline):
+			return fmt.Errorf("remove image %s: %w", have.Reference, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("remove image %s: %w", have.Reference, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	// An engine that is still removing it for a client that was killed does not
-	// say that it is not found.
-	if left, lookErr := i.seek(ctx, op, have); lookErr == nil && left == nil {
-		return nil
-	}
-	return fmt.Errorf("remove image %s: %w", have.Reference, err)
 }
 
 func (i images) Find(ctx context.Context, op sdk.Operation) ([]sdk.Found[Image], error) {
