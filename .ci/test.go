@@ -3,8 +3,9 @@
 // This program runs `go test -json` with the arguments that it is given and
 // prints what a person wants to see: a line for each package with its number
 // of tests, the whole output of what failed, what was skipped and why, and at
-// the end a count and the tests that took longest. It exits 1 when anything failed, when nothing ran, or when
-// the tests left something behind: see leftovers.
+// the end the tests that took longest, the last lines of what failed, and a
+// count. It exits 1 when anything failed, when nothing ran, or when the tests
+// left something behind: see leftovers.
 package main
 
 import (
@@ -136,6 +137,11 @@ func (r *result) testEnd(e event) {
 
 // reason returns what a skipped test said, on one line.
 func (r *result) reason(test string) string {
+	return strings.Join(r.said(test), " ")
+}
+
+// said returns the lines of a test's output that are its own.
+func (r *result) said(test string) []string {
 	var said []string
 	for _, line := range r.output[test] {
 		line = strings.TrimSpace(line)
@@ -144,7 +150,7 @@ func (r *result) reason(test string) string {
 		}
 		said = append(said, line)
 	}
-	return strings.Join(said, " ")
+	return said
 }
 
 func (s *summary) packageEnd(e event, r *result) {
@@ -198,6 +204,21 @@ func (s *summary) slowest() {
 	}
 }
 
+// failures prints the last lines of each test that failed once more, where they
+// are found: what a log leaves out is in its middle.
+func (s *summary) failures() {
+	for _, e := range s.took {
+		if e.Action != "fail" {
+			continue
+		}
+		fmt.Fprintf(s.out, "\nfailed  %s\n", e.Test)
+		lines := s.packages[e.Package].said(e.Test)
+		for _, line := range lines[max(0, len(lines)-8):] {
+			fmt.Fprintf(s.out, "        %.300s\n", line)
+		}
+	}
+}
+
 // report prints the count, and returns whether all is well.
 func (s *summary) report(took time.Duration) bool {
 	var passed, failed, skipped, packages int
@@ -208,6 +229,7 @@ func (s *summary) report(took time.Duration) bool {
 		}
 	}
 	s.slowest()
+	s.failures()
 	fmt.Fprintf(s.out, "\n%d tests in %d packages: %d passed, %d failed, %d skipped, in %s\n",
 		passed+failed+skipped, packages, passed, failed, skipped, took.Round(100*time.Millisecond))
 	for _, p := range s.failed {
