@@ -14,6 +14,12 @@ type buildTracker struct {
 	logs    map[string][]string // the last lines of each derivation's builder
 	failed  []*BuildError       // in the order in which they failed
 
+	// Newer versions say why a build failed only after it stopped, but have
+	// counted it before.
+	counted   [2]int64        // builds that were done, and that failed
+	lastFails bool            // the last one that was counted failed
+	explained map[string]bool // what errors were about so far
+
 	done, expected     int // builds
 	copied, toBeCopied int // paths from binary caches
 }
@@ -92,7 +98,7 @@ func (t *buildTracker) stop(e logEntry, progress emitter) {
 	switch a.kind {
 	case activityBuild:
 		kind := EventBuilt
-		if t.hasFailed(a.path) {
+		if t.hasFailed(a.path) || t.lastFails && int(t.counted[1]) > len(t.explained) {
 			kind = EventFailed
 		}
 		t.done++
@@ -131,12 +137,23 @@ func (t *buildTracker) result(e logEntry, progress emitter) {
 		event := t.build(EventPhase, a.path)
 		event.Text = e.str(0)
 		progress.emit(event)
-	case e.Type == resultProgress && a.kind == activityBuilds && t.expected == 0:
-		t.expected = int(e.num(1))
+	case e.Type == resultProgress && a.kind == activityBuilds:
+		t.count([2]int64{e.num(0), e.num(3)})
+		if t.expected == 0 {
+			t.expected = int(e.num(1))
+		}
 	case e.Type == resultProgress && a.kind == activityCopyPaths && t.toBeCopied == 0:
 		t.toBeCopied = int(e.num(1))
 	case e.Type == resultProgress && a.kind == activityFileTransfer:
 		progress.emit(Event{Kind: EventDownloading, Name: a.path, Done: int(e.num(0)), Expected: int(e.num(1))})
+	}
+}
+
+// count takes how many builds were done and how many failed.
+func (t *buildTracker) count(counted [2]int64) {
+	if counted != t.counted {
+		t.lastFails = counted[1] > t.counted[1]
+		t.counted = counted
 	}
 }
 
@@ -152,12 +169,17 @@ var (
 // failure remembers one error of Nix's.
 func (t *buildTracker) failure(e logEntry) {
 	text := e.errorText()
+	match := failedPattern.FindStringSubmatch(text)
+	if t.explained == nil {
+		t.explained = map[string]bool{}
+	}
+	if match == nil {
+		t.explained[text] = true
+		return // the command's own error will show it
+	}
+	t.explained[match[1]] = true
 	if consequencePattern.MatchString(text) {
 		return
-	}
-	match := failedPattern.FindStringSubmatch(text)
-	if match == nil {
-		return // the command's own error will show it
 	}
 	if t.hasFailed(match[1]) {
 		return
@@ -192,19 +214,52 @@ func reason(text, drv string) string {
 	for _, end := range []string{"\n       last ", "\nlast ", "\nLast ", "\n       Last "} {
 		text, _, _ = strings.Cut(text, end)
 	}
-	if match := foreignPattern.FindStringSubmatch(text); match != nil {
-		return fmt.Sprintf("it needs a machine of type %s%s, and Nix knows none: this one is %s; see \"remote builds\" and \"extra-platforms\" in Nix's manual",
-			match[1], features(match[2]), match[3])
+	if why := foreign(text); why != "" {
+		return why
 	}
 	if _, why, ok := strings.Cut(text, "Reason: "); ok {
 		text, _, _ = strings.Cut(why, "\n")
+		text = strings.TrimPrefix(text, "builder ")
 	}
 	text = strings.TrimSpace(strings.TrimPrefix(text, "builder for '"+drv+"' "))
 	return strings.TrimSuffix(text, ".")
 }
 
-// foreignPattern is a build for another kind of machine.
-var foreignPattern = regexp.MustCompile(`^a '([^']*)' with features \{([^}]*)\} is required to build '[^']*', but I am a '([^']*)'`)
+// What Nix says of a build for another kind of machine, or for one that can do
+// more, up to 2.29 and since.
+var (
+	foreignPattern = regexp.MustCompile(`^a '([^']*)' with features \{([^}]*)\} is required to build '[^']*', but I am a '([^']*)'`)
+	neededPattern  = regexp.MustCompile(`Required system: '([^']*)'(?: with features \{([^}]*)\})?`)
+	herePattern    = regexp.MustCompile(`Current system: '([^']*)'`)
+	wantedPattern  = regexp.MustCompile(`Required features: \{([^}]*)\}`)
+)
+
+// foreign says which machine a build needs that Nix does not know; "" if that
+// is not why it failed.
+func foreign(text string) string {
+	var needed, wanted, here string
+	if match := foreignPattern.FindStringSubmatch(text); match != nil {
+		needed, wanted, here = match[1], match[2], match[3]
+	} else {
+		if match := neededPattern.FindStringSubmatch(text); match != nil {
+			needed, wanted = match[1], match[2]
+		}
+		if match := wantedPattern.FindStringSubmatch(text); match != nil {
+			wanted = match[1]
+		}
+		if match := herePattern.FindStringSubmatch(text); match != nil {
+			here = match[1]
+		}
+	}
+	switch {
+	case needed != "":
+		return fmt.Sprintf("it needs a machine of type %s%s, and Nix knows none: this one is %s; see \"remote builds\" and \"extra-platforms\" in Nix's manual",
+			needed, features(wanted), here)
+	case wanted != "":
+		return fmt.Sprintf("it needs a machine%s, and Nix knows none; see \"remote builds\" and \"system-features\" in Nix's manual", features(wanted))
+	}
+	return ""
+}
 
 func features(list string) string {
 	if list == "" {

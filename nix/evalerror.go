@@ -100,6 +100,9 @@ func (e *evaluator) evalError(entry logEntry) *EvalError {
 			out.Frame = guess
 		}
 	}
+	if match := assertionPattern.FindStringSubmatch(out.Text); match != nil {
+		out.Message = "assertion '" + match[1] + "' failed: " + out.Message
+	}
 	for _, step := range steps {
 		if step.Text != "" && !containsFrame(out.Frames, step.Frame) && step.Place() != out.Place() {
 			out.Frames = append(out.Frames, step.Frame)
@@ -109,6 +112,10 @@ func (e *evaluator) evalError(entry logEntry) *EvalError {
 	out.Hint = e.hint(entry, out)
 	return out
 }
+
+// assertionPattern is the step behind a failed assertion whose message, since
+// 2.24, only says what differs.
+var assertionPattern = regexp.MustCompile(`^while evaluating the condition of the assertion '(.*)'$`)
 
 // userStep is a frame of the error or of its trace.
 type userStep struct {

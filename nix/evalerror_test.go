@@ -32,10 +32,64 @@ func TestEvalErrors(t *testing.T) {
 			if !errors.As(err, &wrong) {
 				t.Fatalf("got %v, want an EvalError", err)
 			}
-			compareGolden(t, filepath.Join(filepath.Dir(composition), "error.golden"), strings.ReplaceAll(err.Error(), dir, "DIR")+"\n")
+			compareError(t, n, filepath.Dir(composition), strings.ReplaceAll(err.Error(), dir, "DIR")+"\n")
 			if wrong.File != "" && !strings.HasPrefix(wrong.File, dir) {
 				t.Errorf("the error is in %s, which is not the user's", wrong.File)
 			}
+		})
+	}
+}
+
+// newest is the newest Nix whose errors are recorded.
+const newest = "2.34"
+
+// compareError compares an error's text with what Nix 2.8 says in folder's
+// error.golden, or the newest in error-2.34.golden. Versions between them have
+// words of both, but the place is the same.
+func compareError(t *testing.T, n *Nix, folder, got string) {
+	t.Helper()
+	version, err := n.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, recent := filepath.Join(folder, "error.golden"), filepath.Join(folder, "error-"+newest+".golden")
+	switch versionNumber.FindString(version) {
+	case "2.8":
+		compareGolden(t, old, got)
+	case newest:
+		compareGolden(t, recent, got)
+	default:
+		place := func(text string) string { place, _, _ := strings.Cut(text, ": "); return place }
+		if at := place(got); at != place(readTestFile(t, old)) && at != place(readTestFile(t, recent)) {
+			t.Errorf("%s has another place:\n%s", version, got)
+		}
+	}
+}
+
+// TestEvalErrorsOfNewest reads the errors of the same compositions as the newest
+// Nix logged them: what it said of the user's files, and its last error.
+func TestEvalErrorsOfNewest(t *testing.T) {
+	logs, err := filepath.Glob("testdata/errors/*/" + newest + ".log")
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no logs: %v", err)
+	}
+	for _, log := range logs {
+		folder := filepath.Dir(log)
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			dir := filepath.Join(project(t, nil), filepath.Base(folder))
+			if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {
+				t.Fatal(err)
+			}
+			e := evaluator{
+				Nix:     &Nix{cacheDir: "/cache"},
+				request: Request{Composition: filepath.Join(dir, "composition.nix")},
+				folders: []string{dir},
+			}
+			for line := range strings.Lines(strings.ReplaceAll(readTestFile(t, log), "DIR", dir)) {
+				e.observe(parseLogLine([]byte(line)))
+			}
+			got := strings.ReplaceAll(e.explain(&CommandError{}).Error(), dir, "DIR") + "\n"
+			compareGolden(t, filepath.Join(folder, "error-"+newest+".golden"), got)
 		})
 	}
 }

@@ -25,8 +25,12 @@ var rewordings = []struct {
 	{regexp.MustCompile(`^cannot build '/nix/store/[0-9a-z]{32}-([^']*)\.drv[^']*' during evaluation because .*$`), "$1 would have to be built before the composition can be evaluated"},
 	{abortPattern, "$1"},
 	{regexp.MustCompile(`(?s)^(Package .*, refusing to evaluate\.)\n.*$`), "$1"},
-	{regexp.MustCompile(`^anonymous (?:function|lambda)(?: at [^ ]*)? called `), "the function is called "},
+	{regexp.MustCompile(`^(?:function ')?anonymous (?:function|lambda)'?(?: at [^ ]*)? called `), "the function is called "},
 }
+
+// valuePattern is the beginning of a big value, which newer versions put into
+// their messages.
+var valuePattern = regexp.MustCompile(` of value '\{[^\n]*?elided» \}'|: \{[^\n]*elided» \}`)
 
 // abortPattern is what Nix says when a file calls abort.
 var abortPattern = regexp.MustCompile(`(?s)^evaluation aborted with the following error message: '(.*)'$`)
@@ -39,6 +43,7 @@ func (e *evaluator) reword(message string) string {
 			return r.pattern.ReplaceAllString(message, r.words)
 		}
 	}
+	message = valuePattern.ReplaceAllString(message, "")
 	own := regexp.MustCompile(` at ` + regexp.QuoteMeta(e.cacheDir) + `/[^ ]*`)
 	return own.ReplaceAllString(message, "")
 }

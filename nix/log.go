@@ -3,6 +3,7 @@ package nix
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -57,7 +58,8 @@ type traceStep struct {
 }
 
 // jsonPosition is a position as Nix writes it: null, or missing, is nowhere.
-// Versions differ in what they put into file for what is no file.
+// Versions differ in what they put into file for what is no file, and newer
+// ones write line and column behind its name once more.
 type jsonPosition struct {
 	File   any  `json:"file"`
 	Line   *int `json:"line"`
@@ -69,10 +71,12 @@ func (p jsonPosition) position() position {
 	if file == "" || !strings.HasPrefix(file, "/") || p.Line == nil {
 		return position{}
 	}
-	out := position{File: file, Line: *p.Line}
+	out := position{Line: *p.Line}
 	if p.Column != nil {
 		out.Column = *p.Column
 	}
+	out.File = strings.TrimSuffix(file, fmt.Sprintf(":%d:%d", out.Line, out.Column))
+	out.File = strings.TrimSuffix(out.File, fmt.Sprintf(":%d", out.Line))
 	return out
 }
 

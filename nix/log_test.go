@@ -8,7 +8,8 @@ import (
 )
 
 // TestBuildLogs replays recorded logs and compares the events and failures
-// with golden files. failed.log and substituted.log were written by Nix 2.8;
+// with golden files. failed.log and substituted.log were written by Nix 2.8,
+// nix-2.34-failed.log by 2.34;
 // the others are what later versions say.
 func TestBuildLogs(t *testing.T) {
 	logs, err := filepath.Glob("testdata/logs/*.log")
@@ -54,6 +55,10 @@ func TestParseLogLine(t *testing.T) {
 		"no position": {
 			`@nix {"action":"msg","level":0,"msg":"error: x","raw_msg":"x","file":null,"line":null,"column":null}`,
 			logEntry{Action: "msg", Message: "error: x", Raw: "x"},
+		},
+		"position in the file's name, too": {
+			`@nix {"action":"msg","level":0,"msg":"error: x","raw_msg":"x","file":"/a.nix:1:2","line":1,"column":2}`,
+			logEntry{Action: "msg", Message: "error: x", Raw: "x", Pos: position{"/a.nix", 1, 2}},
 		},
 		"position in a string": {
 			`@nix {"action":"msg","level":0,"msg":"error: x","raw_msg":"x","file":"(string)","line":1,"column":2}`,

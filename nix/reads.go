@@ -22,6 +22,11 @@ const (
 	readNode   readKind = "node"   // a file with its mode, a link's target, a folder's entries
 	readTree   readKind = "tree"   // everything below, as it goes into the store
 	readImpure readKind = "impure" // something that may differ every time
+
+	// Between these two a path is copied through a filter, which records what it
+	// lets through. Up to 2.8 the log did not show such a copy.
+	readFilter   readKind = "filter"
+	readFiltered readKind = "filtered"
 )
 
 // read is one thing that an evaluation depended on.
@@ -36,20 +41,22 @@ type readLog struct {
 	probe  string   // a file that is always copied
 
 	seen    map[read]bool
-	impure  []string // what makes the evaluation differ every time
-	probed  bool     // the log shows copies
-	files   int      // how many files Nix has evaluated
-	current string   // the one it evaluates now
+	filters map[string]bool // the paths that a filter is about to copy
+	impure  []string        // what makes the evaluation differ every time
+	probed  bool            // the log shows copies
+	files   int             // how many files Nix has evaluated
+	current string          // the one it evaluates now
 }
 
 const (
 	readPrefix     = "trace: nxc-read "
 	evaluatePrefix = "evaluating file '"
-	copiedPattern  = `^copied source '(.*)' -> '[^']*'$`
-	copyingPattern = `^(?:copying|hashing) '(.*)'(?: to the store)?$`
 )
 
-var copied = []*regexp.Regexp{regexp.MustCompile(copiedPattern), regexp.MustCompile(copyingPattern)}
+var (
+	copiedPattern  = regexp.MustCompile(`^copied source '(.*)' -> '[^']*'$`)
+	copyingPattern = regexp.MustCompile(`^(?:copying|hashing) '(.*)'(?: to the store)?$`)
+)
 
 // observe takes one log entry and reports whether it was a record of what the
 // evaluation read, which nobody else wants to see.
@@ -60,7 +67,7 @@ func (l *readLog) observe(e logEntry) bool {
 			l.impure = append(l.impure, "an unreadable record")
 			return true
 		}
-		l.add(read{readKind(pair[0]), pair[1]})
+		l.record(read{readKind(pair[0]), pair[1]})
 		return true
 	}
 	if file, ok := strings.CutPrefix(e.Message, evaluatePrefix); ok {
@@ -70,14 +77,35 @@ func (l *readLog) observe(e logEntry) bool {
 		return true
 	}
 	for _, text := range []string{e.Message, e.Text} {
-		for _, pattern := range copied {
-			if match := pattern.FindStringSubmatch(text); match != nil {
+		if match := copiedPattern.FindStringSubmatch(text); match != nil {
+			l.copied(match[1])
+			return true
+		}
+		if match := copyingPattern.FindStringSubmatch(text); match != nil {
+			if !l.filters[match[1]] {
 				l.copied(match[1])
-				return true
 			}
+			delete(l.filters, match[1])
+			return true
 		}
 	}
 	return false
+}
+
+// record takes what trace.nix says.
+func (l *readLog) record(r read) {
+	switch r.Kind {
+	case readFilter:
+		if l.filters == nil {
+			l.filters = map[string]bool{}
+		}
+		l.filters[r.Path] = true
+	case readFiltered:
+		delete(l.filters, r.Path)
+		l.add(read{readNode, r.Path})
+	default:
+		l.add(r)
+	}
 }
 
 // copied records that a path was copied into the store.

@@ -21,6 +21,11 @@ let
     keep: path: type:
     if keep path type then record "node" path true else false;
 
+  # The copy itself is logged in between, as if it were one of the whole tree.
+  filtered =
+    path: copy:
+    record "filter" path (builtins.seq copy (record "filtered" path copy));
+
   # A fetch that names what it expects always yields the same.
   isPinned =
     args:
@@ -89,11 +94,11 @@ let
     readDir = path: record "list" path (builtins.readDir path);
     pathExists = path: record "exists" path (builtins.pathExists path);
     readFileType = path: record "type" path (builtins.readFileType path);
-    filterSource = keep: path: record "node" path (builtins.filterSource (recordKept keep) path);
+    filterSource = keep: path: filtered path (builtins.filterSource (recordKept keep) path);
     path =
       args:
       if args ? filter then
-        record "node" args.path (builtins.path (args // { filter = recordKept args.filter; }))
+        filtered args.path (builtins.path (args // { filter = recordKept args.filter; }))
       else
         record "tree" args.path (builtins.path args);
     findFile =

@@ -1,4 +1,4 @@
 { pkgs, ... }:
 {
-  roles.server = pkgs.text "ééé" pkgs.ngnix;
+  roles.server = pkgs.text "a" ("ééé" + pkgs.ngnix);
 }
