@@ -157,11 +157,15 @@ func storeOf(uid int, state string, environ []string) StoreAddress {
 	if uid == 0 || !os.IsNotExist(err) || unix.Access(state+"/daemon-socket/socket", unix.F_OK) == nil {
 		return StoreAddress{}
 	}
-	data := getenv(environ, "XDG_DATA_HOME")
-	if !filepath.IsAbs(data) {
-		data = filepath.Join(getenv(environ, "HOME"), ".local/share")
+	data := getenv(environ, "NIX_DATA_HOME") // of newer versions
+	if data == "" {
+		data = getenv(environ, "XDG_DATA_HOME")
+		if !filepath.IsAbs(data) {
+			data = filepath.Join(getenv(environ, "HOME"), ".local/share")
+		}
+		data = filepath.Join(data, "nix")
 	}
-	folder := filepath.Join(data, "nix/root")
+	folder := filepath.Join(data, "root")
 	if !filepath.IsAbs(folder) {
 		return StoreAddress{}
 	}

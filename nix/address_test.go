@@ -95,6 +95,7 @@ func TestStoreOf(t *testing.T) {
 		"root":            {0, none, environ, StoreAddress{}},
 		"a user":          {1000, none, environ, inFolder("/home/u/.local/share/nix/root")},
 		"another folder":  {1000, none, []string{"HOME=/home/u", "XDG_DATA_HOME=/d"}, inFolder("/d/nix/root")},
+		"Nix's own word":  {1000, none, []string{"HOME=/home/u", "XDG_DATA_HOME=/d", "NIX_DATA_HOME=/n"}, inFolder("/n/root")},
 		"Nix has folders": {1000, some, environ, StoreAddress{}},
 		"no home":         {1000, none, nil, StoreAddress{}},
 	}

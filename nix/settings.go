@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,16 +42,16 @@ func userSettingsFiles(environ []string) []string {
 	if files := getenv(environ, "NIX_USER_CONF_FILES"); files != "" {
 		return filepath.SplitList(files)
 	}
-	home := getenv(environ, "XDG_CONFIG_HOME")
+	home := getenv(environ, "NIX_CONFIG_HOME") // of newer versions
 	if home == "" {
-		home = filepath.Join(getenv(environ, "HOME"), ".config")
+		home = filepath.Join(cmp.Or(getenv(environ, "XDG_CONFIG_HOME"), filepath.Join(getenv(environ, "HOME"), ".config")), "nix")
 	}
 	folders := getenv(environ, "XDG_CONFIG_DIRS")
 	if folders == "" {
 		folders = "/etc/xdg"
 	}
-	var files []string
-	for _, folder := range append([]string{home}, filepath.SplitList(folders)...) {
+	files := []string{filepath.Join(home, "nix.conf")}
+	for _, folder := range filepath.SplitList(folders) {
 		files = append(files, filepath.Join(folder, "nix", "nix.conf"))
 	}
 	return files

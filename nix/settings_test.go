@@ -13,6 +13,7 @@ func TestReadSettings(t *testing.T) {
 		"etc/nix.conf":      "max-jobs = 1\ncores=8\ncores = 4 # four\nsubstituters = https://a https://b\n!include missing.conf\ninclude more.conf\n",
 		"etc/more.conf":     "sandbox = false\ninclude more.conf\n",
 		"home/nix/nix.conf": "max-jobs = 2\nextra-substituters = https://c\n",
+		"own/nix.conf":      "max-jobs = 6\n",
 		"xdg/nix/nix.conf":  "max-jobs = 3\nkeep-going = true\n",
 	})
 	environ := []string{
@@ -31,6 +32,9 @@ func TestReadSettings(t *testing.T) {
 	}
 	if got := readSettings(environ); !maps.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if got := readSettings(append(environ, "NIX_CONFIG_HOME="+filepath.Join(dir, "own"))); got["max-jobs"] != "6" || got["keep-going"] != "true" {
+		t.Errorf("with NIX_CONFIG_HOME: got %v", got)
 	}
 }
 
