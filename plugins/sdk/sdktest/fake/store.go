@@ -83,7 +83,11 @@ const markSuffix = ".mark"
 // completeFile lies in the folder of an object whose creation was finished.
 const completeFile = ".complete"
 
-// create makes the object, marked and half made, and completes it after delay.
+// holdPrefix and its name make the file that keeps an object from being completed.
+const holdPrefix = "hold-"
+
+// create makes the object, marked and half made, and completes it after delay,
+// and when nobody holds it.
 func (s *store) create(ctx context.Context, op sdk.Operation, kind, name, fault, delay string, values map[string]string, fill func(folder string) error) error {
 	if fault == createBefore {
 		return sdk.AttributeError("fail", "The fake provider fails before it makes anything", "Remove fail.")
@@ -96,7 +100,7 @@ func (s *store) create(ctx context.Context, op sdk.Operation, kind, name, fault,
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	if err := s.pretend(ctx, op, fault, delay); err != nil {
+	if err := s.pretend(ctx, op, name, fault, delay); err != nil {
 		return err
 	}
 	if err := fill(folder); err != nil {
@@ -106,7 +110,7 @@ func (s *store) create(ctx context.Context, op sdk.Operation, kind, name, fault,
 }
 
 // pretend takes its time, and fails as asked.
-func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay string) error {
+func (s *store) pretend(ctx context.Context, op sdk.Operation, name, fault, delay string) error {
 	d, err := time.ParseDuration(cmp.Or(delay, "0s"))
 	if err != nil {
 		return sdk.AttributeError("delay", "This is not a duration", "Write it as 200ms or 1m30s.")
@@ -118,6 +122,9 @@ func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay stri
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if err := s.held(ctx, op, name); err != nil {
+		return err
 	}
 	switch fault {
 	case createAfter:
@@ -133,6 +140,21 @@ func (s *store) pretend(ctx context.Context, op sdk.Operation, fault, delay stri
 		s.die()
 	}
 	return nil
+}
+
+// held waits while somebody holds the object.
+func (s *store) held(ctx context.Context, op sdk.Operation, name string) error {
+	for {
+		if _, err := os.Lstat(filepath.Join(s.root, holdPrefix+name)); err != nil {
+			return nil
+		}
+		op.Phase("waiting for somebody to let go")
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // claim makes the mark, or says that the name is taken.
