@@ -213,29 +213,13 @@ func (e *evaluator) immutable(request string) []string {
 // storeDir is where Nix keeps everything.
 const storeDir = "/nix/store"
 
-// arguments of nix-instantiate. Each folder that may be read is given a name
-// on the search path, which is what the restricted mode goes by.
+// arguments of nix-instantiate.
 func (e *evaluator) arguments(request string) []string {
 	args := []string{
 		"--eval", "--strict", "--json", "--read-write-mode", "--show-trace", "-vv",
 		"--log-format", "internal-json",
-		"-I", "nxc-store=" + e.physical(storeDir),
-		"-I", "nxc-library=" + e.library,
-		"-I", "nxc-trace=" + e.tracer,
-		"-I", "nxc-request=" + request,
 	}
-	if e.where.Root != "" { // which newer versions go by
-		args = append(args, "-I", "nxc-store-name="+storeDir)
-	}
-	if e.flavour != "" {
-		args = append(args, "-I", "nxc-flavour="+e.flavour)
-	}
-	if path := e.request.Nixpkgs.Path; path != "" {
-		args = append(args, "-I", "nixpkgs="+path)
-	}
-	for i, folder := range e.folders {
-		args = append(args, "-I", fmt.Sprintf("nxc-folder-%d=%s", i, folder))
-	}
+	args = append(args, e.searchPath(request)...)
 	return append(args,
 		filepath.Join(e.tracer, "trace.nix"),
 		"--argstr", "entry", filepath.Join(e.library, "entry.nix"),
