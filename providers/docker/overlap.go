@@ -26,13 +26,23 @@ func (n networks) Plan(ctx context.Context, op sdk.Operation, prior *Network, p 
 			}
 		}
 	}
+	if prior != nil && otherAddresses(prior, v) {
+		return nil // asked again as a network to be made, without what the engine chose for this one
+	}
 	if _, err := addressing(v); err != nil && v.Subnet+v.Subnet6 != "" && !p.Unknown("subnet") && !p.Unknown("subnet6") {
 		return err
 	}
-	if n.client == nil || prior != nil && prior.Subnet == v.Subnet && prior.Subnet6 == v.Subnet6 {
+	if n.client == nil || prior != nil {
 		return nil
 	}
 	return n.overlap(ctx, op, v)
+}
+
+// otherAddresses reports whether a network has to be another one because its
+// addresses are others. Until that is decided, a gateway that the engine chose
+// stands beside the new subnet.
+func otherAddresses(prior, want *Network) bool {
+	return prior.Subnet != want.Subnet || prior.Subnet6 != want.Subnet6 || prior.IPv6 != want.IPv6
 }
 
 // overlap compares the subnets that a network is to have with those of the
