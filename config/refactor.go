@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -68,7 +69,11 @@ func (d *decoder) removed(b *hcl.Block) {
 
 // imported decodes an import block.
 func (d *decoder) imported(b *hcl.Block) {
-	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "to", Required: true}, {Name: "id", Required: true}}})
+	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "to", Required: true}, {Name: "id", Required: true}, {Name: "for_each"}}})
+	if each := content.Attributes["for_each"]; each != nil {
+		d.add(errorAt(each.NameRange, "Not an argument of nxc", "An import block takes in one object: write one for each, with to = TYPE.NAME[\"KEY\"]."))
+		return
+	}
 	to, ok := d.address(content.Attributes["to"])
 	if !ok {
 		return
@@ -104,8 +109,9 @@ func (d *decoder) address(attr *hcl.Attribute) (addr.Instance, bool) {
 // checkRefactoring looks at moved, removed and import blocks when all files
 // have been read.
 func (d *decoder) checkRefactoring() {
+	d.orderMoves()
 	for _, m := range d.config.Moved {
-		if r := d.config.Resource(m.To); r == nil && m.To.Deployment.IsTop() {
+		if r := d.config.Resource(m.To); r == nil && m.To.Deployment.IsTop() && !d.movesOn(m.To) {
 			d.add(errorAt(m.DeclRange, "Moved to nowhere", "%s has no block in the configuration, so nothing can have become it.", m.To.Block()))
 		}
 		if m.From.Key.IsNone() && m.To.Key.IsNone() && d.config.Resource(m.From) != nil {
@@ -122,6 +128,37 @@ func (d *decoder) checkRefactoring() {
 			d.add(errorAt(i.DeclRange, "Imported to nowhere", "%s has no block in the configuration. Write one that describes the object as it is.", i.To.Block()))
 		}
 	}
+}
+
+// movesOn reports whether what arrives at an address is moved further.
+func (d *decoder) movesOn(at addr.Instance) bool {
+	return slices.ContainsFunc(d.config.Moved, func(m Moved) bool { return overlap(m.From, at) })
+}
+
+// overlap reports whether two addresses have objects in common; one without a
+// key may be all of a block.
+func overlap(a, b addr.Instance) bool {
+	return a.Block() == b.Block() && (a.Key == b.Key || a.Key.IsNone() || b.Key.IsNone())
+}
+
+// orderMoves puts moved blocks that make a chain, over names that are gone, in
+// its order: what was called twice otherwise is on its way to its last name.
+func (d *decoder) orderMoves() {
+	left := slices.Clone(d.config.Moved)
+	var ordered []Moved
+	for len(left) > 0 {
+		next := slices.IndexFunc(left, func(m Moved) bool {
+			return d.config.Resource(m.From) != nil ||
+				!slices.ContainsFunc(left, func(o Moved) bool { return o != m && overlap(o.To, m.From) })
+		})
+		if next < 0 {
+			d.add(errorAt(left[0].DeclRange, "Moved in a circle", "What is moved from %s comes back there through other moved blocks. Keep those that lead to the name that it has now.", left[0].From))
+			return
+		}
+		ordered = append(ordered, left[next])
+		left = slices.Delete(left, next, next+1)
+	}
+	d.config.Moved = ordered
 }
 
 // Timeouts bound a resource's operations; 0 is the provider's own default.
