@@ -13,7 +13,8 @@ func adoptCommand(env *Env) *command {
 		usage:    "[-auto-approve]",
 		help: `
 Makes this folder the owner of its state: from then on plan, apply and destroy
-act on what exists, and the former owner's folder can only look at it. Do this
+act on what exists, and the former owner's folder can only look at it, as soon
+as it has this state file: commit and push it. Do this
 when the experiment was handed over, or when its first folder is lost.
 
 For a copy of one's own, use nxc workspace new instead.`,
@@ -38,7 +39,7 @@ For a copy of one's own, use nxc workspace new instead.`,
 			if err := store.Adopt(ctx); err != nil {
 				return printError(env, "adopt", err)
 			}
-			fmt.Fprintln(env.Stdout, "This folder owns the state now.")
+			fmt.Fprintln(env.Stdout, "This folder owns the state now. Commit the state file: its former owner's folder can change what exists until it has this one.")
 			return exitOK
 		},
 	}

@@ -45,7 +45,7 @@ Examples:
 
 // build plans, to know what a deployment consists of, and builds that.
 func (p opened) build(ctx context.Context, o deploy.BuildOptions) int {
-	planned, diags := p.Plan(ctx, deploy.PlanOptions{})
+	planned, diags := p.Plan(ctx, deploy.PlanOptions{Look: true})
 	p.view.Diagnostics(diags)
 	if ctx.Err() != nil {
 		return exitInterrupted

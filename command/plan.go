@@ -55,7 +55,8 @@ Examples:
 				if err != nil {
 					return p.fail("Cannot read -replace", err)
 				}
-				o := deploy.PlanOptions{Destroy: destroy, Replace: addresses}
+				// A plan that is saved is to be applied, which only the owner can.
+				o := deploy.PlanOptions{Destroy: destroy, Replace: addresses, Look: out == ""}
 				planned, diags := p.Plan(soft, o)
 				if soft.Err() != nil {
 					return p.interrupted()

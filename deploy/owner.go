@@ -19,3 +19,11 @@ func (p *Project) checkOwner() (notices []string, diags hcl.Diagnostics) {
 	}
 	return nil, nil
 }
+
+// onlyTold makes warnings of errors: what they are about is not going to be done.
+func onlyTold(diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range diags {
+		d.Severity = hcl.DiagWarning
+	}
+	return diags
+}

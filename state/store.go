@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nixos-compose/nxc/internal/addr"
@@ -155,16 +156,24 @@ func (s *Store) prepare() error {
 	}
 	for _, folder := range []string{s.journalFolder(), s.lockFolder()} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("cannot make a folder for nxc's own files: %w", err)
+			return unwritable(err)
 		}
 	}
 	return nil
 }
 
+// unwritable says that nxc has no place for its own files, and what to do.
+func unwritable(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("cannot make a folder for nxc's own files: %w; nxc writes beside the configuration: copy it into a folder of your own, and work there", err)
+	}
+	return fmt.Errorf("cannot make a folder for nxc's own files: %w", err)
+}
+
 // makeFolder makes a .nxc that git does not see.
 func makeFolder(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("cannot make a folder for nxc's own files: %w", err)
+		return unwritable(err)
 	}
 	ignore := filepath.Join(folder, ".gitignore")
 	if _, err := os.Stat(ignore); err == nil {
