@@ -5,6 +5,7 @@ func commands(env *Env) map[string]*command {
 	table := map[string]*command{
 		"init":                   initCommand(env),
 		"validate":               validateCommand(env),
+		"fmt":                    fmtCommand(env),
 		"plan":                   planCommand(env),
 		"build":                  buildCommand(env),
 		"apply":                  applyCommand(env),
