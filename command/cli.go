@@ -27,6 +27,9 @@ func run(env *Env, args []string) int {
 		fmt.Fprintln(env.Stderr, "nxc:", err)
 		return exitError
 	}
+	if len(args) > 0 && args[0] == "help" { // nxc help COMMAND
+		args = append(args[1:len(args):len(args)], "-help")
+	}
 	table, ran := commands(env), false
 	c := cli.NewCLI("nxc", Version())
 	c.Args = args
@@ -51,7 +54,11 @@ func run(env *Env, args []string) int {
 				known = append(known, k)
 			}
 		}
-		fmt.Fprintf(env.Stderr, "nxc: there is no command %q%s\nRun \"nxc -help\" for the list.\n", name, suggest(name, known))
+		hint := suggest(name, known)
+		if instead := terraformCommands[name]; instead != "" {
+			hint = ". Coming from Terraform: " + instead
+		}
+		fmt.Fprintf(env.Stderr, "nxc: there is no command %q%s\nRun \"nxc -help\" for the list.\n", name, hint)
 		return exitError
 	}
 	status, err := c.Run()
@@ -168,7 +175,7 @@ Start here:
 Commands:
 `)
 		for _, name := range names {
-			fmt.Fprintf(&b, "  %-18s %s\n", name, table[name].synopsis)
+			fmt.Fprintf(&b, "  %-22s %s\n", name, table[name].synopsis)
 		}
 		b.WriteString("\n\"nxc COMMAND -help\" explains each. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 3 a test failed, 130 interrupted.\n")
 		return b.String()

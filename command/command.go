@@ -78,50 +78,12 @@ func (c *command) flagError(fs *flag.FlagSet, err error) error {
 			return fmt.Errorf("there is no flag -%s; write -- before the program, if it is one of the program's", name)
 		}
 		hint := suggest("-"+name, known)
-		if here := formerFlags[name]; here != "" && hint == "" {
-			hint = "; what NixOSCompose has it for is " + here
+		if foreign := foreignFlag(name); foreign != "" && (hint == "" || terraformFlags[name] != "") {
+			hint = foreign
 		}
 		return fmt.Errorf("there is no flag -%s%s", name, hint)
 	}
 	return err
-}
-
-// formerFlags say what flags of NixOSCompose's commands are here. The website's
-// page for its users names them all.
-var formerFlags = map[string]string{
-	"C":                   "-flavour COMPOSITION::FLAVOUR",
-	"F":                   "nxc providers",
-	"I":                   "nxc driver",
-	"L":                   "nxc validate",
-	"P":                   "params in the composition",
-	"c":                   "-flavour COMPOSITION::FLAVOUR",
-	"composition":         "-flavour COMPOSITION::FLAVOUR",
-	"composition-flavour": "-flavour COMPOSITION::FLAVOUR",
-	"default-flavour":     "default = true in a flavour block",
-	"dry-build":           "nxc build -dry-run",
-	"f":                   "-flavour",
-	"interactive":         "nxc driver",
-	"k":                   "boot.kernelParams in a role",
-	"kernel-params":       "boot.kernelParams in a role",
-	"l":                   "-user of nxc connect",
-	"list-flavours":       "nxc providers",
-	"m":                   "machines in a flavour block",
-	"machine-file":        "machines in a flavour block",
-	"nix-flags":           "an nxc { build { … } } block",
-	"o":                   "-out",
-	"out-link":            "-out",
-	"p":                   "-var 'params={a=1}'",
-	"parameter":           "-var 'params={a=1}'",
-	"r":                   "roles in the composition",
-	"role-distribution":   "roles in the composition",
-	"s":                   "-var variant=NAME",
-	"setup":               "-var variant=NAME",
-	"setup-param":         "-var 'params={a=1}'",
-	"show-trace":          "-v",
-	"t":                   "nxc test, or -template of nxc init",
-	"test-script":         "nxc test",
-	"u":                   "nix flake update",
-	"update-flake":        "nix flake update",
 }
 
 // sameLetters reports whether two words differ in the order of letters only.
@@ -144,7 +106,7 @@ func (c *command) flagHelp() string {
 			head += " " + value
 		}
 		fmt.Fprintf(&b, "  %-26s %s", head, strings.ReplaceAll(usage, "\n", "\n"+strings.Repeat(" ", 29)))
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0s" {
 			fmt.Fprintf(&b, " (default %s)", f.DefValue)
 		}
 		b.WriteByte('\n')

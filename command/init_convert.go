@@ -19,7 +19,7 @@ func convertProject(ctx context.Context, env *Env, folder, roles string) int {
 		return exitError
 	}
 	if present, _ := filepath.Glob(filepath.Join(folder, "*.nxc.hcl")); len(present) > 0 {
-		return fail(fmt.Errorf("%s is there already: this folder has a configuration", present[0]))
+		return fail(fmt.Errorf("%s is there already: this folder has a configuration, and needs no init; go on with nxc plan", present[0]))
 	}
 	project, err := nixoscompose.Read(folder, roles)
 	if err != nil {

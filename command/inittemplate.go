@@ -39,7 +39,7 @@ func writeExample(ctx context.Context, env *Env, name, nixpkgs, folder string) (
 		return nil, fmt.Errorf("there is no example %q%s; there are %s", name, suggest(name, names), strings.Join(names, ", "))
 	}
 	if present, _ := filepath.Glob(filepath.Join(folder, "*.nxc.hcl")); len(present) > 0 {
-		return nil, fmt.Errorf("%s is there already: this folder has a configuration", present[0])
+		return nil, fmt.Errorf("%s is there already: this folder has a configuration, and needs no init; go on with nxc plan", present[0])
 	}
 	if files, err = withNixpkgs(ctx, env, files, name, nixpkgs); err != nil {
 		return nil, err

@@ -84,8 +84,9 @@ func (d *decoder) identifier(b *hcl.Block, i int) bool {
 
 // content reads the arguments and blocks of a body that is nxc's own.
 func (d *decoder) content(body hcl.Body, schema *hcl.BodySchema) *hcl.BodyContent {
-	content, diags := body.Content(schema)
+	content, diags := body.Content(withForeign(schema))
 	d.diags = append(d.diags, diags...)
+	d.refuseArguments(content, schema)
 	return content
 }
 
@@ -178,7 +179,10 @@ func (d *decoder) output(b *hcl.Block) {
 	}
 	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 		{Name: "value", Required: true}, {Name: "description"}, {Name: "sensitive"}, {Name: "depends_on"},
-	}})
+	}, Blocks: []hcl.BlockHeaderSchema{foreignOutput().BlockHeaderSchema}})
+	for _, part := range content.Blocks {
+		d.refuseForeign(part.DefRange, foreignOutput().foreign)
+	}
 	o := &Output{Name: b.Labels[0], DeclRange: b.DefRange}
 	if value := content.Attributes["value"]; value != nil {
 		o.Value = value.Expr

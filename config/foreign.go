@@ -1,6 +1,10 @@
 package config
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // foreign is something that a person may bring from Terraform, and what nxc
 // does instead.
@@ -46,6 +50,41 @@ func foreignParts() []foreignBlock {
 	}
 }
 
+// foreignOutput stands in Terraform's outputs.
+func foreignOutput() foreignBlock {
+	return foreignOf("Put a precondition into the lifecycle block of the resource that the output speaks of, or a postcondition.", "precondition")
+}
+
 func (d *decoder) refuseForeign(r hcl.Range, f foreign) {
 	d.add(errorAt(r, "Not a block of nxc", "nxc has no block called %q. %s", f.name, f.instead))
+}
+
+// foreignArguments stand in blocks that nxc has as well.
+func foreignArguments() []foreign {
+	return []foreign{
+		{"replace_triggered_by", "An object is replaced when an argument that its type cannot change differs: refer to the other object there, such as in the triggers of a null_resource. For once, nxc apply -replace ADDRESS does it."},
+		{"ephemeral", "Nothing secret is written to the state, to plans or to logs: sensitive = true is enough."},
+	}
+}
+
+// withForeign adds to what a block may have what it has in Terraform, so that it
+// can be told apart from a slip.
+func withForeign(schema *hcl.BodySchema) *hcl.BodySchema {
+	s := &hcl.BodySchema{Attributes: slices.Clone(schema.Attributes), Blocks: schema.Blocks}
+	for _, f := range foreignArguments() {
+		s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: f.name})
+	}
+	return s
+}
+
+// refuseArguments says what there is instead of Terraform's arguments.
+func (d *decoder) refuseArguments(content *hcl.BodyContent, schema *hcl.BodySchema) {
+	for _, f := range foreignArguments() {
+		attr := content.Attributes[f.name]
+		if attr == nil || slices.ContainsFunc(schema.Attributes, func(a hcl.AttributeSchema) bool { return a.Name == f.name }) {
+			continue
+		}
+		delete(content.Attributes, f.name)
+		d.add(errorAt(attr.NameRange, "Not an argument of nxc", "nxc has no argument called %q. %s", f.name, f.instead))
+	}
 }

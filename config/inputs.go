@@ -54,13 +54,14 @@ type input struct {
 type collector struct {
 	*Config
 	given map[string]input
+	asked []InputArgument
 	diags hcl.Diagnostics
 }
 
 // Inputs gives every variable its value. Sensitive ones are marked with
 // marks.Sensitive. What is missing, unknown or wrong is reported at once.
 func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) {
-	in := &collector{Config: c, given: map[string]input{}}
+	in := &collector{Config: c, given: map[string]input{}, asked: o.Arguments}
 	in.environment(o.Environ)
 	for _, name := range automaticFiles() {
 		path := filepath.Join(c.Dir, name)
@@ -75,6 +76,7 @@ func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) 
 			in.argument(argument.Text)
 		}
 	}
+	in.terraform(o.Environ)
 	in.saved(o)
 	in.ask(o)
 	values := map[string]cty.Value{}
@@ -107,6 +109,32 @@ func (in *collector) environment(environ []string) {
 				Summary:  "Unknown variable in the environment",
 				Detail:   fmt.Sprintf("%s%s is set, but there is no variable %q. Did you mean %s%s?", InputPrefix, name, name, InputPrefix, near),
 			})
+		}
+	}
+}
+
+// terraform mentions values for variables where Terraform would look for them.
+// They are not taken: what is read by itself has one name.
+func (in *collector) terraform(environ []string) {
+	warn := func(where, instead string) {
+		in.diags = append(in.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: "Values of variables that are not read",
+			Detail: fmt.Sprintf("%s is Terraform's, and nxc does not read it. %s", where, instead),
+		})
+	}
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		short, is := strings.CutPrefix(name, "TF_VAR_")
+		if _, given := in.given[short]; is && !given && in.Variables[short] != nil {
+			warn(name, "Set "+InputPrefix+short+" instead.")
+		}
+	}
+	for _, pattern := range []string{"terraform.tfvars", "terraform.tfvars.json", "*.auto.tfvars", "*.auto.tfvars.json"} {
+		found, _ := filepath.Glob(filepath.Join(in.Dir, pattern))
+		for _, path := range found {
+			if !slices.ContainsFunc(in.asked, func(a InputArgument) bool { return a.File && filepath.Clean(a.Text) == filepath.Clean(path) }) {
+				warn(path, "Call it "+automaticFiles()[0]+", or give it with -var-file.")
+			}
 		}
 	}
 }

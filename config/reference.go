@@ -162,6 +162,9 @@ func (r reference) attribute(kind referenceKind, known ...string) (reference, *h
 	if diag != nil {
 		return r, diag
 	}
+	if root == "path" && (r.name == "module" || r.name == "cwd") {
+		return r, errorAt(r.traversal[:2].SourceRange(), "Unknown attribute", "nxc has no path.%s. The folder of the configuration is path.root.", r.name)
+	}
 	if !slices.Contains(known, r.name) {
 		return r, errorAt(r.traversal[:2].SourceRange(), "Unknown attribute", "%s has no attribute %q; it has %s.%s", root, r.name, listed(known), DidYouMean(r.name, known))
 	}

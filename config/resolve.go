@@ -299,6 +299,9 @@ func (r *resolver) resourceExists(ref reference) *hcl.Diagnostic {
 
 func (r *resolver) unknownResource(ref reference) *hcl.Diagnostic {
 	text := blockText(ref.block)
+	if text == "terraform.workspace" {
+		return errorAt(ref.subject(), "Unknown resource", "nxc has no %s. The name of the workspace is nxc.workspace.", text)
+	}
 	other := addr.Instance{Data: !ref.block.Data, Type: ref.block.Type, Name: ref.block.Name}
 	if r.resources[other] != nil {
 		return errorAt(ref.subject(), "Unknown resource", "There is no %s. Did you mean %q?", text, blockText(other))
