@@ -57,7 +57,7 @@ var terraformFlags = map[string]string{
 	"lockfile":            "plugins of third parties are pinned in .nxc.lock.hcl by the first apply, and nxc init -upgrade accepts changed ones",
 	"migrate-state":       "the state is nxc.state.json beside the configuration; git takes it along",
 	"parallelism":         "nxc apply and nxc destroy have it; a plan reads everything at once",
-	"plugin-dir":          "plugins of third parties are found as nxc-provider-NAME in PATH or beside nxc; nxc providers shows them",
+	"plugin-dir":          "plugins of third parties are found as nxc-provider-NAME in the PATH or in .nxc/plugins; nxc providers shows them",
 	"reconfigure":         "the state is nxc.state.json beside the configuration, and has no backend",
 	"refresh":             "what exists is always read first, so that a plan is true; nxc show shows what the state says, without",
 	"refresh-only":        "nxc plan shows what changed outside before anything else, and nxc refresh writes only that down",
