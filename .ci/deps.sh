@@ -265,7 +265,11 @@ ensure_sshd() {
 	have apt-get && have dpkg-deb || return 1
 	update_lists || return 1
 	say "unpacking openssh-server into bin/tools (apt-get download)"
-	(cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download openssh-server libwrap0 >&2) || return 1
+	# With the libraries that are not here: which they are differs between releases.
+	packages=$(apt-get -qq -s --no-install-recommends install openssh-server | sed -n -E 's/^Inst (openssh-server|lib[^ ]*) .*/\1/p')
+	# Words apart, on purpose.
+	# shellcheck disable=SC2086
+	(cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download ${packages:-openssh-server} >&2) || return 1
 	rm -rf bin/tools/openssh.new
 	mkdir -p bin/tools/openssh.new
 	for package in "$tmp"/*.deb; do
