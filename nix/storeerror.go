@@ -24,7 +24,7 @@ func (e *StoreError) Error() string {
 
 var (
 	noDaemonPattern = regexp.MustCompile(`cannot connect to (?:socket|daemon) at '?([^':]*)'?: `)
-	deniedPattern   = regexp.MustCompile(`'?(/nix/[^':]*)'?(?: to [0-7]+)?: (?:Permission denied|Operation not permitted|Read-only file system)`)
+	deniedPattern   = regexp.MustCompile(`['"]?(/nix/[^'":]*)['"]?(?: to [0-7]+)?: (?:Permission denied|Operation not permitted|Read-only file system)`)
 	cagePattern     = regexp.MustCompile(`cloning builder process|namespaces that are required for sandboxing|setgroups failed: `)
 	fullPattern     = regexp.MustCompile(`No space left on device|database or disk is full`)
 )

@@ -12,6 +12,8 @@ func TestStoreError(t *testing.T) {
 		"not allowed":              {"error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Permission denied", "usermod"},
 		"not in group":             {"error: getting status of /nix/var/nix/daemon-socket/socket: Permission denied", "usermod"},
 		"not the owner":            {"error: opening lock file '/nix/var/nix/db/big-lock': Permission denied", "installed Nix"},
+		"not the owner, newer":     {`error: opening lock file "/nix/var/nix/db/big-lock": Permission denied`, "installed Nix"},
+		"full disk, newer":         {"error: setting journal mode: database or disk is full, database or disk is full (in '/home/u/.local/share/nix/root/nix/var/nix/db/db.sqlite')", "nix-collect-garbage"},
 		"no daemon, not the owner": {"error: could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not permitted", "a store of your own"},
 		"full disk":                {"error: writing to file: No space left on device", "nix-collect-garbage"},
 		"no namespaces":            {"error: cloning builder process: Operation not permitted", "max_user_namespaces"},
