@@ -38,7 +38,7 @@ func Open(ctx context.Context, o Options, sources func(map[string]*hcl.File)) (*
 	store, err := state.Open(ctx, state.Options{
 		Dir: o.Dir, StatePath: o.StatePath, Workspace: o.Workspace, StateHome: o.StateHome,
 		OwnerToken: o.OwnerToken, LockTimeout: o.LockTimeout, Disk: o.Disk, Command: "nxc " + o.Command,
-		OnWait: func(e *state.LockedError) { o.Events.Step("Waiting: " + e.Error()) },
+		OnWait: func(e *state.LockedError) { o.Events.Waits("Waiting: " + e.Error()) },
 	})
 	if err != nil {
 		return nil, append(diags, stateDiagnostic(err))

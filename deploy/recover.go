@@ -81,7 +81,7 @@ func (p *Project) awaitSurvivors(ctx context.Context, r *state.Recovery) hcl.Dia
 			return nil
 		}
 		if !told {
-			p.o.Events.Step(fmt.Sprintf("Waiting for the providers of %s (pid %d), which was killed, to end", r.Command.Command, r.Command.PID))
+			p.o.Events.Waits(fmt.Sprintf("Waiting for the providers of %s (pid %d), which was killed, to end", r.Command.Command, r.Command.PID))
 		}
 		if !time.Now().Before(deadline) {
 			return hcl.Diagnostics{errorf("Providers of a killed command still run",

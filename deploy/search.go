@@ -93,7 +93,7 @@ func (s *search) run(ctx context.Context) hcl.Diagnostics {
 			if left <= 0 {
 				break
 			}
-			s.p.o.Events.Step(fmt.Sprintf("Waiting up to %s for requests that may still be on their way through %s", left.Round(100*time.Millisecond), q.through.name))
+			s.p.o.Events.Waits(fmt.Sprintf("Waiting up to %s for requests that may still be on their way through %s", left.Round(100*time.Millisecond), q.through.name))
 			select {
 			case <-ctx.Done():
 				return hcl.Diagnostics{errorf("Interrupted", "The search for what an interrupted command left was cut short. Nothing was changed.")}
