@@ -223,7 +223,7 @@ ensure_for_tests() {
 	may_install || return 0
 	packages=
 	for one in docker-compose:docker-compose podman:podman openssl:openssl ssh:openssh-client \
-		ip:iproute2 tc:iproute2 curl:curl \
+		ip:iproute2 tc:iproute2 curl:curl zstd:zstd \
 		setpriv:util-linux rootlesskit:rootlesskit slirp4netns:slirp4netns newuidmap:uidmap \
 		tesseract:tesseract-ocr tmux:tmux script:bsdutils; do
 		have "${one%%:*}" || packages="$packages ${one#*:}"

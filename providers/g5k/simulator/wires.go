@@ -43,7 +43,7 @@ const (
 
 // needs are the programs that nodes that are namespaces need.
 func needs() []string {
-	return []string{"ip", "unshare", "nsenter", "mount", "umount", "mountpoint", "pivot_root", "setpriv", "hostname"}
+	return []string{"ip", "unshare", "nsenter", "mount", "umount", "mountpoint", "pivot_root", "setpriv", "hostname", "zstd"}
 }
 
 // Available says why there cannot be nodes of a kind on this machine.
