@@ -71,9 +71,11 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 	cmd.Stderr = log
 	grace := cmp.Or(c.grace, queryGrace)
 	var kill *time.Timer
+	ended := make(chan struct{})
 	cmd.Cancel = func() error {
 		group := -cmd.Process.Pid
 		kill = time.AfterFunc(grace, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
+		go interruptAgain(group, ended)
 		if err := syscall.Kill(group, syscall.SIGINT); !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
@@ -85,6 +87,7 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	err := cmd.Wait()
+	close(ended)
 	if kill != nil {
 		kill.Stop()
 	}
@@ -99,6 +102,22 @@ func (n *Nix) run(ctx context.Context, c command) ([]byte, error) {
 		return stdout.Bytes(), &CommandError{Command: name, Err: err, Stderr: log.tail}
 	}
 	return stdout.Bytes(), nil
+}
+
+// interruptAgain interrupts a process group every second until it has ended:
+// newer versions of Nix now and then miss the first one while they wait for a
+// builder.
+func interruptAgain(group int, ended <-chan struct{}) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-ticker.C:
+			_ = syscall.Kill(group, syscall.SIGINT)
+		}
+	}
 }
 
 // tailLines is how many lines of a log an error shows.
