@@ -11,6 +11,7 @@ import (
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/plugins"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // contextsOf gathers what the nodes of a deployment are told, with the
@@ -40,6 +41,9 @@ func (p *Project) contextChanges(d *Deployment, made *plan.Plan) ([]ContextChang
 	keys, err := readKeyring(p.keyFolder(recorded.UUID))
 	if err != nil {
 		return nil, hcl.Diagnostics{errorf("The deployment's keys cannot be read", "%v.", err)}
+	}
+	if keys == nil && p.snapshot.Ownership.Kind == state.Foreign {
+		return nil, nil // somebody else has them: what the nodes were told cannot be compared
 	}
 	d.keys = keys
 	c, unknown := contextsOf(d, func(a addr.Instance) cty.Value {
