@@ -123,10 +123,46 @@ ensure_nix() {
 		fi
 	fi
 	[ "$(id -u)" = 0 ] && return 0
-	nix-store --query --hash /nix/store >/dev/null 2>"$tmp/nix" || ! grep -qi 'permission denied\|cannot connect' "$tmp/nix" ||
-		die "Nix is installed, but $(id -un) may not use it: $(head -n 1 "$tmp/nix")" \
-			"On Debian and Ubuntu: sudo adduser $(id -un) nix-users, then log in again." \
-			"Or run the same command as root."
+	nix_answers || nix_refused
+}
+
+# Without a daemon, and where there is no /nix yet, Nix keeps an ordinary user's
+# store in the user's home.
+nix_answers() {
+	nix-store --query --hash /nix/store >/dev/null 2>"$tmp/nix" && return 0
+	! grep -qi 'permission denied\|cannot connect' "$tmp/nix"
+}
+
+nix_refused() {
+	reason="$(id -un) may not use Nix: $(grep -i 'permission denied\|cannot connect' "$tmp/nix" | head -n 1)"
+	if grep -qi 'daemon-socket.*permission denied' "$tmp/nix"; then
+		join "$(stat -c %G /nix/var/nix/daemon-socket 2>/dev/null || echo nix-users)" "$reason"
+		return 0
+	fi
+	if may_install && [ -d /run/systemd/system ]; then
+		[ -e /etc/nix/nix.conf ] || install_packages nix-setup-systemd || return 1
+		say "starting Nix's daemon (systemctl start nix-daemon.socket)"
+		as_root systemctl start nix-daemon.socket && nix_answers && return 0
+	fi
+	die "$reason" "The store is root's, and Nix's daemon, which lets others use it, does not run." \
+		"With systemd: sudo apt-get install nix-setup-systemd, then sudo systemctl start nix-daemon." \
+		"Without: sudo apt-get install nix-setup-systemd, then sudo sh -c 'nix-daemon &'." \
+		"Or run the same command as root."
+}
+
+# ---- groups: becoming a member is the user's to decide, and takes a new login,
+# so all that have to be joined are told together, at the end.
+
+join() { # join GROUP REASON
+	groups=${groups:+$groups,}$1
+	say "$2"
+}
+
+tell_groups() {
+	[ -n "${groups:-}" ] || return 0
+	die "$(id -un) has to be a member of: $groups" \
+		"sudo usermod -aG $groups $(id -un), then log in again, or go on in: sudo -iu $(id -un)" \
+		"Then type the same command once more. Or run it as root."
 }
 
 # ---- Docker
@@ -156,6 +192,7 @@ ensure_docker() {
 	fi
 	if grep -qi 'permission denied' "$tmp/docker" 2>/dev/null; then
 		docker_denied
+		return
 	fi
 	[ "$(uname -s)" = Linux ] || return 1
 	start_engine
@@ -163,8 +200,12 @@ ensure_docker() {
 }
 
 docker_denied() {
-	die "the Docker engine refuses $(id -un): $(tail -n 1 "$tmp/docker")" \
-		"sudo usermod -aG docker $(id -un), then log in again. Or run the same command as root."
+	reason="the Docker engine refuses $(id -un): $(tail -n 1 "$tmp/docker")"
+	if [ "$(id -u)" != 0 ] && grep -qi 'permission denied' "$tmp/docker"; then
+		join "$(stat -c %G /var/run/docker.sock 2>/dev/null || echo docker)" "$reason"
+		return 0
+	fi
+	die "$reason" "See: docker version"
 }
 
 start_engine() {
@@ -251,9 +292,10 @@ ensure_for_tests() {
 # the next boot.
 raise_limits() {
 	limit=/proc/sys/fs/inotify/max_user_instances
-	[ -w "$limit" ] && [ "$(cat "$limit")" -lt 1024 ] || return 0
+	[ -w "$limit" ] || may_install || return 0
+	[ "$(cat "$limit")" -lt 1024 ] || return 0
 	say "allowing more instances of inotify until the next boot (fs.inotify.max_user_instances=1024)"
-	echo 1024 >"$limit" || return 0
+	echo 1024 | as_root tee "$limit" >/dev/null || return 0
 }
 
 # ---- ssh: what nodes that are network namespaces run, see providers/g5k/simulator
@@ -297,9 +339,12 @@ need Nix "https://nixos.org/download/ (2.8 or newer)" ensure_nix
 need Python "https://www.python.org/downloads/ (3.8 or newer), for tests" ensure_python
 need QEMU "https://www.qemu.org/download/ (7.2 or newer)" ensure_qemu
 if [ "${1:-}" = demo ]; then
-	(ensure_docker) || say "no Docker engine can be had, and the demo uses machines alone"
+	(
+		groups=
+		ensure_docker && tell_groups
+	) || say "no Docker engine can be had, and the demo uses machines alone"
 else
-	need Docker "https://docs.docker.com/engine/install/ (API 1.40 or newer), started" ensure_docker
+	need Docker "https://docs.docker.com/engine/install/ (20.10 or newer), started" ensure_docker
 fi
 if [ "$(uname -s)" = Linux ] && debian_like; then
 	need busybox "a static one, in PATH" ensure_busybox
@@ -318,6 +363,8 @@ if [ -n "$missing" ]; then
 	fi
 	exit 1
 fi
+
+tell_groups
 
 # Last, because it takes Go and Nix: what the embedded nixpkgs is made of. nxc
 # fetches it by itself at its first use, so a failure is not ours to report.
