@@ -124,6 +124,9 @@ func prepare(ctx context.Context, dir string, host distribution, options Options
 	if err := requireTools(); err != nil {
 		return "", err
 	}
+	if err := options.store().writable(ctx, dir); err != nil {
+		return "", err
+	}
 	known, _ := readRecord(dir, host) // without one, there is nothing to keep
 	wanted := options.Packages
 	if !options.Refresh {

@@ -70,10 +70,32 @@ func (s store) run(ctx context.Context, program string, arguments ...string) (st
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
 			detail = strings.TrimSpace(string(exit.Stderr))
 		}
-		if s.root == "" && (strings.Contains(detail, "daemon-socket") || strings.Contains(detail, "Permission denied") || strings.Contains(detail, "Operation not permitted")) {
-			detail += "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: apt-get install nix-setup-systemd); otherwise run nxc as root, or have a store of your own: nxc { build { store = \"~/.local/share/nix/root\" } } in the project."
+		if s.root == "" {
+			detail += remedy(detail)
 		}
 		return "", fmt.Errorf("bringing the stand-in into the Nix store with %s %s: %s", program, arguments[0], detail)
 	}
 	return strings.TrimSpace(string(output)), nil
+}
+
+// remedy says what an ordinary user does about a store that is closed to him.
+func remedy(detail string) string {
+	denied := strings.Contains(detail, "Permission denied")
+	switch {
+	case denied && strings.Contains(detail, "daemon-socket"):
+		return "\nThis user may not use Nix's daemon. Join its group, then log in again: sudo usermod -aG nix-users \"$USER\""
+	case denied, strings.Contains(detail, "daemon-socket"), strings.Contains(detail, "Operation not permitted"):
+		return "\nAs a normal user Nix needs its daemon (on Debian and Ubuntu: sudo apt-get install nix-setup-systemd, then sudo systemctl start nix-daemon; without systemd: sudo nix-daemon &); otherwise run nxc as root, or have a store of your own: nxc { build { store = \"~/.local/share/nix/root\" } } in the project."
+	}
+	return ""
+}
+
+// writable finds out whether anything can be added, before much is fetched.
+func (s store) writable(ctx context.Context, dir string) error {
+	probe := filepath.Join(dir, "nxc-probe")
+	if err := os.WriteFile(probe, nil, 0o644); err != nil {
+		return fmt.Errorf("trying the Nix store: %w", err)
+	}
+	_, err := s.add(ctx, probe)
+	return err
 }
