@@ -109,6 +109,7 @@ func (r *realiser) realise(ctx context.Context, rootDir string) error {
 func (r *realiser) settings(ctx context.Context) []setting {
 	settings := r.decided.parallel()
 	settings = append(settings, r.decided.sandbox(os.Geteuid() == 0, groupFile(), func() bool { return userNamespaces(ctx) })...)
+	settings = append(settings, r.where.caged()...)
 	if r.local {
 		settings = append(settings, setting{"substitute", "false"})
 	}

@@ -18,6 +18,16 @@ func (s settings) sandbox(root bool, groups string, namespaces func() bool) []se
 	return []setting{{"sandbox", "false"}}
 }
 
+// caged has Nix say when it cannot build in a sandbox where it has to: what is in
+// a folder is at /nix/store only in there. Nix would build without one instead,
+// and every builder would be missing.
+func (a StoreAddress) caged() []setting {
+	if a.Root == "" || a.Remote != "" {
+		return nil
+	}
+	return []setting{{"sandbox-fallback", "false"}}
+}
+
 // userNamespaces reports whether this process may make a user namespace, in
 // the way Nix would. Where that cannot be tried, it is for Nix to say.
 func userNamespaces(ctx context.Context) bool {

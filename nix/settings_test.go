@@ -139,3 +139,19 @@ func TestCheckVersion(t *testing.T) {
 		}
 	}
 }
+
+// Nix builds for a store in a folder in a sandbox, or says that it cannot.
+func TestCaged(t *testing.T) {
+	for name, c := range map[string]struct {
+		where StoreAddress
+		want  []setting
+	}{
+		"the usual store":                {StoreAddress{}, nil},
+		"a folder":                       {StoreAddress{Root: "/s"}, []setting{{"sandbox-fallback", "false"}}},
+		"another machine's decides that": {StoreAddress{Root: "/s", Remote: "ssh-ng://b"}, nil},
+	} {
+		if got := c.where.caged(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -51,7 +51,7 @@ func storeError(lines []string) *StoreError {
 			return &StoreError{reason, "This user may not write there. Start Nix's daemon (sudo systemctl start nix-daemon), run nxc as the user who installed Nix, or have a store of your own: nxc { build { store = \"~/.local/share/nix/root\" } } in the project."}
 		}
 		if cagePattern.MatchString(line) {
-			return &StoreError{reason, "Nix builds in namespaces of the kernel's, which this machine does not let this user have; without them nothing can be built in a store in a folder. Its administrator allows them with sysctl (user.max_user_namespaces; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns), a container's with its seccomp profile. Or build in another machine's store: store = \"ssh-ng://…\"."}
+			return &StoreError{reason, "Nix builds in namespaces of the kernel's, which this machine does not let this user have; without them nothing can be built in a store in a folder, such as the one in the home of a user without Nix's daemon. Have the daemon (on Debian and Ubuntu: sudo apt-get install nix-setup-systemd), or have them: the administrator allows them with sysctl (user.max_user_namespaces; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns), a container's with its seccomp profile; none are to be had in a chroot. Or build in another machine's store: store = \"ssh-ng://…\"."}
 		}
 		if fullPattern.MatchString(line) {
 			return &StoreError{reason, "The disk is full. nix-collect-garbage removes what nothing uses any more."}

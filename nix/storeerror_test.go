@@ -17,6 +17,7 @@ func TestStoreError(t *testing.T) {
 		"no daemon, not the owner": {"error: could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not permitted", "a store of your own"},
 		"full disk":                {"error: writing to file: No space left on device", "nix-collect-garbage"},
 		"no namespaces":            {"error: cloning builder process: Operation not permitted", "max_user_namespaces"},
+		"no namespaces, newer":     {"error: this system does not support the kernel namespaces that are required for sandboxing; use '--no-sandbox' to disable sandboxing", "nix-setup-systemd"},
 		"other":                    {"error: undefined variable 'a'", ""},
 		"builder's log":            {"error: builder for 'x.drv' failed with exit code 1;\nlast 1 log lines:\n> /nix/store/x: Permission denied", ""},
 		"user's file":              {"error: opening file '/home/u/x.nix': Permission denied", ""},
