@@ -126,7 +126,7 @@ type DataType struct{ Block schema.Block }
 type Flavour struct {
 	Block schema.Block // the body of a flavour block, without nxc's own arguments (type, default, provider, update)
 	// Sources are the flavour's Nix files, name to text. default.nix is the
-	// entry: { modules; artifacts; extra; }, see docs on writing a flavour. With
+	// entry: { modules; artifacts; extra; }, see "Writing a flavour" on the website. With
 	// shape ("docker" or "all-in-one") it deploys a flake's own outputs as well.
 	Sources map[string]string
 	// Switches: its nodes can take on another system while they run.

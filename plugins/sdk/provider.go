@@ -88,7 +88,9 @@ type Updater[T any] interface {
 }
 
 // Planner refines what the core proposes; it may compute values early and name
-// attributes whose change needs another object. Prior is nil for a create.
+// attributes whose change needs another object. Prior is nil for a create, and
+// for an object that is to replace another: what that one holds outside, under
+// op's UUID and address, is not taken.
 type Planner[T any] interface {
 	Plan(ctx context.Context, op Operation, prior *T, proposed *Planned[T]) error
 }
@@ -134,7 +136,9 @@ type Importer[T any] interface {
 	Import(ctx context.Context, op Operation, id string) (*T, error)
 }
 
-// Upgrader reads an object that an older schema version wrote.
+// Upgrader reads an object that an older schema version wrote, whose attributes
+// stand in JSON under the names of its tags. Without it, attributes that are
+// still there are taken over, new ones are null, and others are dropped.
 type Upgrader[T any] interface {
 	Upgrade(ctx context.Context, version int64, object json.RawMessage) (*T, error)
 }
