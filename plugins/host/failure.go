@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -26,8 +27,10 @@ const exitGrace = 2 * time.Second
 func notStarted(o *Options, err error) plugins.Diagnostics {
 	var detail string
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && there(o.Path):
+		detail = fmt.Sprintf("%s is there, but not what it is started with: the interpreter that its #! line names, or the loader of its libraries, as for programs that were built for another distribution. A Go program needs none when it is built with CGO_ENABLED=0.", o.Path)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound):
-		detail = fmt.Sprintf("There is no program %s. Install the plugin there, or run nxc init to look for it again.", o.Path)
+		detail = fmt.Sprintf("There is no program %s any more. Install the plugin again.", o.Path)
 	case errors.Is(err, fs.ErrPermission):
 		detail = fmt.Sprintf("%s may not be executed. If it is the plugin, make it executable: chmod +x %s", o.Path, o.Path)
 	case errors.Is(err, syscall.ENOEXEC):
@@ -36,6 +39,11 @@ func notStarted(o *Options, err error) plugins.Diagnostics {
 		detail = fmt.Sprintf("%s: %v.", o.Path, err)
 	}
 	return plugins.NewError(fmt.Sprintf("The plugin of provider %s cannot be started", o.Name), detail)
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // explain says why a call failed; it knows the process behind it.
@@ -88,7 +96,7 @@ func (c *Client) explainEnd(verb string) plugins.Diagnostics {
 			c.death = c.explainOverdue(late)
 		} else {
 			c.death = plugins.NewError(fmt.Sprintf("Provider %s ended unexpectedly", c.options.Name),
-				fmt.Sprintf("It ended with %s during %s.%s Run the command again: what was under way is found again. %s",
+				fmt.Sprintf("It ended with %s during %s.%sRun the command again: what was under way is found again. %s",
 					c.process.ending(), verb, c.lastWords(), c.remedy()))
 		}
 		for i := range c.death {
@@ -101,11 +109,11 @@ func (c *Client) explainEnd(verb string) plugins.Diagnostics {
 // explainSilence is for a call that had to be answered by now.
 func (c *Client) explainSilence(verb string, after time.Duration) plugins.Diagnostics {
 	return plugins.NewError(fmt.Sprintf("Provider %s does not answer", c.options.Name),
-		fmt.Sprintf("%s took longer than %s; the plugin has been stopped.%s %s", verb, after, c.lastWords(), c.remedy()))
+		fmt.Sprintf("%s took longer than %s; the plugin has been stopped.%s%s", verb, after, c.lastWords(), c.remedy()))
 }
 
 // lastWords are the last lines of a plugin that has ended, or is being ended,
-// as an indented paragraph.
+// as an indented paragraph, with what parts them from the next sentence.
 func (c *Client) lastWords() string {
 	select {
 	case <-c.process.drained:
@@ -113,7 +121,7 @@ func (c *Client) lastWords() string {
 	}
 	lines := c.tail.lines()
 	if len(lines) == 0 {
-		return " It wrote nothing to its log."
+		return " It wrote nothing to its log. "
 	}
 	return " Its last lines:\n\n  " + strings.Join(lines, "\n  ") + "\n\n"
 }

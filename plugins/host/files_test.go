@@ -108,14 +108,15 @@ func TestDiscover(t *testing.T) {
 	foo := file(first, "nxc-provider-foo", 0o700)
 	file(second, "nxc-provider-foo", 0o700)
 	bar := file(second, "nxc-provider-bar-baz", 0o700)
-	file(second, "nxc-provider-plain", 0o600)
+	file(first, "nxc-provider-bar-baz", 0o600)
+	plain := file(second, "nxc-provider-plain", 0o600)
 	file(second, "nxc-provider-Bad_Name", 0o700)
 	file(second, "something", 0o700)
 	if err := os.Mkdir(filepath.Join(second, "nxc-provider-folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	got := host.Discover(first, filepath.Join(first, "none"), "", second)
-	if want := map[string]string{"foo": foo, "bar-baz": bar}; !reflect.DeepEqual(got, want) {
+	if want := map[string]string{"foo": foo, "bar-baz": bar, "plain": plain}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

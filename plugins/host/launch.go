@@ -148,14 +148,14 @@ func (c *Client) explainStart(err error) plugins.Diagnostics {
 	}
 	if errors.Is(err, errSilent) || strings.Contains(err.Error(), "timeout") {
 		return plugins.NewError(fmt.Sprintf("Provider %s does not answer", o.Name),
-			fmt.Sprintf("%s was started and said nothing for %s; it has been stopped.%s %s", o.Path, o.StartTimeout, c.lastWords(), c.remedy()))
+			fmt.Sprintf("%s was started and said nothing for %s; it has been stopped.%s%s", o.Path, o.StartTimeout, c.lastWords(), c.remedy()))
 	}
 	select {
 	case <-c.process.exited:
 		return plugins.NewError(fmt.Sprintf("Provider %s ended before it could be used", o.Name),
-			fmt.Sprintf("%s ended with %s.%s %s", o.Path, c.process.ending(), c.lastWords(), c.remedy()))
+			fmt.Sprintf("%s ended with %s.%s%s", o.Path, c.process.ending(), c.lastWords(), c.remedy()))
 	case <-time.After(time.Second):
 		return plugins.NewError(fmt.Sprintf("Provider %s cannot be reached", o.Name),
-			fmt.Sprintf("%s: %v.%s %s", o.Path, err, c.lastWords(), c.remedy()))
+			fmt.Sprintf("%s: %v.%s%s", o.Path, err, c.lastWords(), c.remedy()))
 	}
 }
