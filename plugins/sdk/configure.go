@@ -13,7 +13,7 @@ import (
 // Configure makes one.
 type Configurer interface {
 	block() (schema.Block, error)
-	configure(ctx context.Context, r plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics)
+	configure(ctx context.Context, name string, r plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics)
 }
 
 // Configure returns the Configurer of a provider whose block is C, a struct
@@ -36,13 +36,13 @@ func (c *configurer[C]) block() (schema.Block, error) {
 	return c.typ.Block, refuseReserved(&c.typ.Block, "alias", "version", "source")
 }
 
-func (c *configurer[C]) configure(ctx context.Context, r plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics) {
+func (c *configurer[C]) configure(ctx context.Context, name string, r plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics) {
 	var config C
 	if _, err := c.typ.Decode(r.Config, &config); err != nil {
 		return plugins.Location{}, diagnose(err)
 	}
 	var l plugins.Location
-	d := guard("provider", "Configure", func() (err error) {
+	d := guard("provider "+name, "Configure", func() (err error) {
 		l, err = c.f(ctx, config, r.Folders)
 		return err
 	})
@@ -54,7 +54,7 @@ type nowhere struct{}
 
 func (nowhere) block() (schema.Block, error) { return schema.Block{}, nil }
 
-func (nowhere) configure(context.Context, plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics) {
+func (nowhere) configure(context.Context, string, plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics) {
 	return ThisMachine(), nil
 }
 

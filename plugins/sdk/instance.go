@@ -130,7 +130,7 @@ func (i *instance) Schema(context.Context) (*plugins.Schema, plugins.Diagnostics
 func (i *instance) Configure(ctx context.Context, r plugins.ConfigureRequest) (plugins.Location, plugins.Diagnostics) {
 	ctx, done := i.begin(ctx)
 	defer done()
-	return i.configurer.configure(ctx, r)
+	return i.configurer.configure(ctx, i.schema.Provider, r)
 }
 
 func (i *instance) Validate(ctx context.Context, rs []plugins.ValidateRequest, result func(int, plugins.Diagnostics)) plugins.Diagnostics {

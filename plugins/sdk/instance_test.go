@@ -315,3 +315,17 @@ func TestEachIsBoundedAndSerialised(t *testing.T) {
 		t.Error("an ended context is no error")
 	}
 }
+
+// TestPanicInConfigure names the provider: there is no type to name.
+func TestPanicInConfigure(t *testing.T) {
+	p := testProvider()
+	p.Configure = Configure(func(context.Context, struct{}, plugins.Folders) (plugins.Location, error) { panic("no paper") })
+	i, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, d := i.Configure(t.Context(), plugins.ConfigureRequest{Config: cty.EmptyObjectVal})
+	if want := "The provider failed in Configure of provider box: no paper"; len(d) != 1 || d[0].Summary != want {
+		t.Errorf("got %v, want %q", d, want)
+	}
+}
