@@ -163,22 +163,36 @@ func paragraph(r *state.Recovery, list []finding) string {
 		text += fmt.Sprintf(" %s done before that %s.", plural(r.Results, "step"), areKept(r.Results))
 	}
 	var parts []string
-	for _, o := range []struct {
-		what outcome
-		text string
-	}{
-		{completed, "was completed and is taken in"}, {halfMade, "is half made and will be replaced"},
-		{notRemoved, "was being removed and is still there"},
-		{neverMade, "never came to be, or is gone"}, {second, "is a second one and will be removed"},
-	} {
+	for _, o := range outcomes {
 		if n := counts[o.what]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, o.text))
+			parts = append(parts, fmt.Sprintf("%d %s", n, o.say(n)))
 		}
 	}
 	if len(parts) > 0 {
 		text += fmt.Sprintf(" Of %s under way, %s.", plural(len(list), "operation"), strings.Join(parts, ", "))
 	}
 	return text
+}
+
+// said is what a user reads of an outcome, of one operation and of several.
+type said struct {
+	what      outcome
+	one, many string
+}
+
+var outcomes = [...]said{
+	{completed, "was completed and is taken in", "were completed and are taken in"},
+	{halfMade, "is half made and will be replaced", "are half made and will be replaced"},
+	{notRemoved, "was being removed and is still there", "were being removed and are still there"},
+	{neverMade, "never came to be, or is gone", "never came to be, or are gone"},
+	{second, "is a second one and will be removed", "are second ones and will be removed"},
+}
+
+func (o said) say(n int) string {
+	if n == 1 {
+		return o.one
+	}
+	return o.many
 }
 
 func areKept(n int) string {

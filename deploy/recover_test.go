@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nixos-compose/nxc/internal/addr"
+	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/plugins"
 )
 
@@ -66,4 +68,29 @@ func (l loss) result(do func() plugins.ApplyResult, r plugins.ApplyRequest) plug
 		do()
 	}
 	return plugins.ApplyResult{Object: r.Prior, Lost: true, Diagnostics: plugins.NewError("The provider ended", "For a test.")}
+}
+
+// TestOutcomesOfSeveral speaks of one and of several as people do.
+func TestOutcomesOfSeveral(t *testing.T) {
+	for _, o := range outcomes {
+		if o.say(1) == o.say(2) {
+			t.Errorf("%q of one and of several", o.say(2))
+		}
+	}
+}
+
+// TestDiagnosticWithoutDetail ends with the address, and not with a colon.
+func TestDiagnosticWithoutDetail(t *testing.T) {
+	f := newFolder(t)
+	p, _ := f.plan(t, PlanOptions{})
+	a, err := addr.Parse("fake_thing.named")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for detail, want := range map[string]string{"": "fake_thing.named", "Call them.": "fake_thing.named: Call them."} {
+		got := p.diagnostics([]plan.Problem{{Addr: a, Summary: "It broke", Detail: detail}})
+		if len(got) != 1 || got[0].Detail != want {
+			t.Errorf("got %v, want the detail %q", got, want)
+		}
+	}
 }

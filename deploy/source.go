@@ -304,7 +304,7 @@ func (p *Project) diagnostics(list []plan.Problem) hcl.Diagnostics {
 		if (list[i].Addr != addr.Instance{}) {
 			d.Subject = p.Config.RangeOf(list[i].Addr, list[i].Path)
 			if where := list[i].Addr.String(); where != "" && !strings.Contains(d.Summary+d.Detail, where) {
-				d.Detail = strings.TrimSpace(fmt.Sprintf("%s: %s", where, d.Detail))
+				d.Detail = strings.TrimSuffix(fmt.Sprintf("%s: %s", where, d.Detail), ": ")
 			}
 		}
 		out = append(out, d)
