@@ -81,7 +81,9 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 	if planned.source != nil {
 		options.Source, options.Check = planned.source, planned.source.postconditions
 	}
+	listened := p.endTheDeaf(hard)
 	result := apply.Run(ctx, options)
+	listened()
 	applied := &Applied{
 		Destroy: planned.Destroy, Interrupted: result.Interrupted, Failed: plan.HasErrors(result.Problems),
 		Created: result.Done[plan.Create], Replaced: result.Done[plan.Replace],

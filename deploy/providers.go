@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
@@ -203,6 +204,31 @@ func (ps *providers) close(ctx context.Context) {
 		})
 	}
 	wait.Wait()
+}
+
+// patience is how long what was given up may take to end by itself, and then
+// how long its provider may.
+const patience = 3 * time.Second
+
+// endTheDeaf ends the providers when hard ends and what they do does not: a
+// verb that does not look at its context would otherwise keep a user waiting
+// who has given up. The function that it returns says that all has ended.
+func (p *Project) endTheDeaf(hard context.Context) (ended func()) {
+	done := make(chan struct{})
+	forget := context.AfterFunc(hard, func() {
+		select {
+		case <-done:
+			return
+		case <-time.After(patience):
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		p.providers.close(ctx)
+	})
+	return func() {
+		forget()
+		close(done)
+	}
 }
 
 // asHCL turns a provider's diagnostics into the user's, placed by at, which

@@ -41,6 +41,7 @@ const (
 const (
 	Error = "error"
 	Hang  = "hang"  // until it is interrupted
+	Deaf  = "deaf"  // for ever: it does not hear that it is interrupted
 	Crash = "crash" // the plugin dies
 	Lie   = "lie"   // a value is not what was asked for, planned or there
 )
@@ -74,6 +75,8 @@ func (s *store) strike(ctx context.Context, f Fault, when string) error {
 	case Hang:
 		<-ctx.Done()
 		return ctx.Err()
+	case Deaf:
+		select {}
 	case Crash:
 		s.die()
 	}
