@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mitchellh/cli"
+	"github.com/posener/complete"
 )
 
 // Main runs nxc with the arguments that follow the program's name, and
@@ -35,7 +36,9 @@ func run(env *Env, args []string) int {
 	c.Args = args
 	c.HelpWriter = env.Stdout
 	c.ErrorWriter = env.Stderr
-	c.Autocomplete = false
+	c.Autocomplete = true
+	c.AutocompleteInstall, c.AutocompleteUninstall = "install-autocomplete", "uninstall-autocomplete"
+	c.AutocompleteGlobalFlags = complete.Flags{"-chdir": complete.PredictDirs("*"), "-no-color": complete.PredictNothing}
 	c.HelpFunc = helpOf(table)
 	c.Commands = map[string]cli.CommandFactory{}
 	for name, cmd := range table {
@@ -65,6 +68,9 @@ func run(env *Env, args []string) int {
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "nxc:", err)
 		return exitError
+	}
+	if status == exitOK && len(args) == 1 && args[0] == "-install-autocomplete" {
+		fmt.Fprintln(env.Stdout, "The shells of this user complete nxc's command line from their next start on.")
 	}
 	if !ran && status != exitOK { // no command, or only the first half of one: the library has a status of its own
 		return exitError
@@ -177,7 +183,7 @@ Commands:
 		for _, name := range names {
 			fmt.Fprintf(&b, "  %-22s %s\n", name, table[name].synopsis)
 		}
-		b.WriteString("\n\"nxc COMMAND -help\" explains each. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 3 a test failed, 130 interrupted.\n")
+		b.WriteString("\n\"nxc COMMAND -help\" explains each, and \"nxc -install-autocomplete\" lets bash, zsh and\nfish complete them. Exit status: 0 done, 1 failed,\n2 changes (plan -detailed-exitcode), 3 a test failed, 130 interrupted.\n")
 		return b.String()
 	}
 }
