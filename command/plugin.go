@@ -121,7 +121,7 @@ func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 // operation whose own time is over has a quarter of it to end.
 func (p *installed) patient(o host.Options) host.Options {
 	if t, err := time.ParseDuration(p.env.Getenv("NXC_PLUGIN_TIMEOUT")); err == nil && t > 0 {
-		o.StartTimeout, o.SchemaTimeout, o.ConfigureTimeout, o.Grace = t, t, t, t/4
+		o.StartTimeout, o.SchemaTimeout, o.ConfigureTimeout, o.CallTimeout, o.Grace = t, t, t, t, t/4
 	}
 	return o
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func actionOf(s apply.Step) plugins.Action {
 }
 
 // timeout returns how long an operation may take: what the resource's block
-// says, or else its type.
+// says, or else its type, or else the default.
 func (p *Project) timeout(a addr.Instance, t *plugins.ResourceType, s apply.Step) time.Duration {
 	if r := p.Config.Resource(a); r != nil {
 		said := &plugins.ResourceType{Timeouts: plugins.Timeouts{Create: r.Timeouts.Create, Update: r.Timeouts.Update, Delete: r.Timeouts.Delete}}
@@ -117,7 +118,7 @@ func (p *Project) timeout(a addr.Instance, t *plugins.ResourceType, s apply.Step
 			return bound
 		}
 	}
-	return timeoutOf(t, s)
+	return cmp.Or(timeoutOf(t, s), plugins.DefaultTimeout)
 }
 
 func timeoutOf(t *plugins.ResourceType, s apply.Step) time.Duration {

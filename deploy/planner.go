@@ -105,14 +105,14 @@ func (pl *planner) Refine(ctx context.Context, ps []plan.Proposal) ([]plan.Refin
 }
 
 // ReadData reads a data source.
-func (pl *planner) ReadData(ctx context.Context, configuration, typ string, config cty.Value) (cty.Value, []plan.Problem) {
+func (pl *planner) ReadData(ctx context.Context, a addr.Instance, configuration, typ string, config cty.Value) (cty.Value, []plan.Problem) {
 	running, diags := pl.provider(ctx, configuration)
 	if diags.HasErrors() {
 		return cty.NilVal, problems(addr.Instance{}, diags)
 	}
-	pl.p.o.Events.Step("Reading data." + typ)
+	pl.p.o.Events.Step("Reading " + a.String())
 	plain, _ := config.UnmarkDeep()
-	v, pd := running.ReadData(ctx, plugins.ReadDataRequest{Type: typ, Config: plain})
+	v, pd := running.ReadData(ctx, plugins.ReadDataRequest{Type: typ, Config: plain, Address: a.String()})
 	return v, pl.p.pluginProblems(addr.Instance{}, pd)
 }
 

@@ -50,7 +50,7 @@ func readAll(ctx context.Context, planner Planner, list []*read) []Problem {
 
 func (r *read) now(ctx context.Context, planner Planner) {
 	c := r.change
-	value, problems := planner.ReadData(ctx, c.Provider, c.Type, c.Config)
+	value, problems := planner.ReadData(ctx, c.Addr, c.Provider, c.Type, c.Config)
 	if !HasErrors(problems) {
 		if value == cty.NilVal || value.IsNull() || !r.shape.fits(value) || !value.IsWhollyKnown() {
 			problems = append(problems, lie(c.Addr, c.Provider, nil, "read no usable data",

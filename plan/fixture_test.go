@@ -171,7 +171,7 @@ func (w *world) Refine(_ context.Context, ps []Proposal) ([]Refined, []Problem) 
 	return out, problems
 }
 
-func (w *world) ReadData(_ context.Context, _, _ string, config cty.Value) (cty.Value, []Problem) {
+func (w *world) ReadData(_ context.Context, _ addr.Instance, _, _ string, config cty.Value) (cty.Value, []Problem) {
 	w.reads++
 	return w.data(config)
 }

@@ -133,7 +133,7 @@ type Planner interface {
 	// in the same order.
 	Refine(ctx context.Context, ps []Proposal) ([]Refined, []Problem)
 	// ReadData reads a data source.
-	ReadData(ctx context.Context, provider, typ string, config cty.Value) (cty.Value, []Problem)
+	ReadData(ctx context.Context, a addr.Instance, provider, typ string, config cty.Value) (cty.Value, []Problem)
 }
 
 // Proposal is a change as the schema alone suggests it.

@@ -116,8 +116,16 @@ type ResourceType struct {
 	Timeouts   Timeouts      // defaults
 }
 
-// Timeouts bound one operation each; zero is no bound.
+// Timeouts bound one operation each; zero is DefaultTimeout.
 type Timeouts struct{ Create, Update, Delete time.Duration }
+
+// DefaultTimeout bounds an operation of a type that says nothing of it: nobody
+// waits for ever for a provider that hangs.
+const DefaultTimeout = time.Hour
+
+// NoTimeout is the bound of an operation that lasts as long as it has to, such
+// as one that waits for a job to begin.
+const NoTimeout time.Duration = -time.Millisecond
 
 // DataType describes one type of data source.
 type DataType struct{ Block schema.Block }
@@ -314,8 +322,9 @@ type Replace struct {
 
 // ReadDataRequest asks for a data source.
 type ReadDataRequest struct {
-	Type   string
-	Config cty.Value
+	Type    string
+	Config  cty.Value
+	Address string // for what the host says of the call; it does not travel
 }
 
 // ImportRequest asks for an object by the provider's own name for it.
@@ -346,7 +355,7 @@ type Operation struct {
 	// Attempt marks one try to create one object. An object carries the
 	// attempt that made it from its first moment.
 	Attempt string
-	Timeout time.Duration // 0: none
+	Timeout time.Duration // 0: the type's own; below: none
 }
 
 // Action is what Apply is to do.

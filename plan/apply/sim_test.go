@@ -198,7 +198,7 @@ func (s *sim) Refine(_ context.Context, ps []plan.Proposal) ([]plan.Refined, []p
 	return out, nil
 }
 
-func (s *sim) ReadData(_ context.Context, _, _ string, c cty.Value) (cty.Value, []plan.Problem) {
+func (s *sim) ReadData(_ context.Context, _ addr.Instance, _, _ string, c cty.Value) (cty.Value, []plan.Problem) {
 	s.note("read data")
 	return s.data(c)
 }

@@ -27,6 +27,10 @@ type Client struct {
 	overdue  atomic.Pointer[overdue] // why we ended it by force
 	applying sync.RWMutex            // held for reading by every Apply
 
+	listening sync.Mutex
+	listeners []*func(string) // those in Watch
+	lastTold  atomic.Int64    // when the plugin said what it waits for, in nanoseconds
+
 	told  sync.Once           // death
 	death plugins.Diagnostics // the same for every call that it hits
 }
@@ -70,7 +74,9 @@ func (c *Client) Configure(ctx context.Context, r plugins.ConfigureRequest) (plu
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.ConfigureTimeout)
 	defer cancel()
-	l, d := c.Client.Configure(ctx, r)
+	asked, w := c.await(ctx, "Configure", "being configured")
+	l, d := c.Client.Configure(asked, r)
+	d = w.end(d)
 	if d.HasErrors() {
 		d = c.ifSilent(ctx, "Configure", c.options.ConfigureTimeout, d)
 	}

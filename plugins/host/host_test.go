@@ -124,8 +124,21 @@ func (testHandler) Create(ctx context.Context, op sdk.Operation, want *testThing
 	return nil
 }
 
-func (testHandler) Read(context.Context, sdk.Operation, *testThing) (bool, error) { return true, nil }
-func (testHandler) Delete(context.Context, sdk.Operation, *testThing) error       { return nil }
+func (testHandler) Read(ctx context.Context, _ sdk.Operation, have *testThing) (bool, error) {
+	switch have.Name {
+	case "stuck":
+		fmt.Fprintln(os.Stderr, "the engine does not say what it has")
+		<-make(chan struct{})
+	case "patient": // in sum longer than a call may be silent, and never so long at once
+		for range 8 {
+			sdk.Tell(ctx, "waiting for the engine's turn")
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	return true, nil
+}
+
+func (testHandler) Delete(context.Context, sdk.Operation, *testThing) error { return nil }
 func (testHandler) Find(context.Context, sdk.Operation) ([]sdk.Found[testThing], error) {
 	return nil, nil
 }

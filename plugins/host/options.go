@@ -46,6 +46,12 @@ type Options struct {
 	SchemaTimeout    time.Duration // 0: 20 s
 	ConfigureTimeout time.Duration // 0: 2 min
 
+	// CallTimeout is how long the plugin may say nothing in a call that is no
+	// operation. Each answer of a call about many objects is a sign of life, and
+	// so is what it tells in Watch. 0: 10 min
+	CallTimeout time.Duration
+	Notice      time.Duration // such a silence is told after this, again and again; 0: 10 s
+
 	// Grace is how long an operation whose time is over may go on once it was
 	// asked to end, and how long again once the whole plugin was. Then the
 	// plugin is ended by force. 0: 5 s.
@@ -56,6 +62,8 @@ func (o *Options) setDefaults() {
 	o.StartTimeout = cmp.Or(o.StartTimeout, 20*time.Second)
 	o.SchemaTimeout = cmp.Or(o.SchemaTimeout, 20*time.Second)
 	o.ConfigureTimeout = cmp.Or(o.ConfigureTimeout, 2*time.Minute)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 10*time.Minute)
+	o.Notice = cmp.Or(o.Notice, 10*time.Second)
 	o.Grace = cmp.Or(o.Grace, 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -58,5 +58,5 @@ func (c *Client) explainOverdue(o *overdue) plugins.Diagnostics {
 	return plugins.NewError(fmt.Sprintf("Provider %s did not keep to a deadline and was ended", c.options.Name),
 		fmt.Sprintf("The %s of %s may take %s and did not end then, nor %s after it was asked to, so the plugin was ended.%s"+
 			"Run the command again: what was under way is found again. If it only needs longer, write %s = \"%s\" into the timeouts block of its resource. %s",
-			o.action, o.address, o.timeout, 2*c.options.Grace, c.lastWords(), o.action, 2*o.timeout, c.remedy()))
+			o.action, o.address, shortTime(o.timeout), shortTime(2*c.options.Grace), c.lastWords(), o.action, shortTime(2*o.timeout), c.remedy()))
 }

@@ -420,7 +420,7 @@ type Operation struct {
 	Deployment    string                 `protobuf:"bytes,2,opt,name=deployment,proto3" json:"deployment,omitempty"`                 // "webserver::docker", or "" at the top level
 	Uuid          string                 `protobuf:"bytes,3,opt,name=uuid,proto3" json:"uuid,omitempty"`                             // of the deployment; the top level has one too
 	Attempt       string                 `protobuf:"bytes,4,opt,name=attempt,proto3" json:"attempt,omitempty"`                       // one try to create one object; lower-case hex
-	TimeoutMs     int64                  `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // 0: none
+	TimeoutMs     int64                  `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // 0: the type's own; below: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -964,8 +964,8 @@ type ResourceType struct {
 	Node            bool                   `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`
 	Hands           []string               `protobuf:"bytes,4,rep,name=hands,proto3" json:"hands,omitempty"` // exec copy power console link monitor context
 	CustomPlan      bool                   `protobuf:"varint,5,opt,name=custom_plan,json=customPlan,proto3" json:"custom_plan,omitempty"`
-	FindWindowMs    int64                  `protobuf:"varint,6,opt,name=find_window_ms,json=findWindowMs,proto3" json:"find_window_ms,omitempty"` // how long a create may be in flight after a crash
-	CreateTimeoutMs int64                  `protobuf:"varint,7,opt,name=create_timeout_ms,json=createTimeoutMs,proto3" json:"create_timeout_ms,omitempty"`
+	FindWindowMs    int64                  `protobuf:"varint,6,opt,name=find_window_ms,json=findWindowMs,proto3" json:"find_window_ms,omitempty"`          // how long a create may be in flight after a crash
+	CreateTimeoutMs int64                  `protobuf:"varint,7,opt,name=create_timeout_ms,json=createTimeoutMs,proto3" json:"create_timeout_ms,omitempty"` // of these three, 0: an hour; below: none
 	UpdateTimeoutMs int64                  `protobuf:"varint,8,opt,name=update_timeout_ms,json=updateTimeoutMs,proto3" json:"update_timeout_ms,omitempty"`
 	DeleteTimeoutMs int64                  `protobuf:"varint,9,opt,name=delete_timeout_ms,json=deleteTimeoutMs,proto3" json:"delete_timeout_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,15 +35,15 @@ func (i *instance) Apply(ctx context.Context, r plugins.ApplyRequest, progress f
 	return result
 }
 
-// defaultTimeout returns the type's own bound of an action.
+// defaultTimeout returns the type's own bound of an action, or that of all types.
 func defaultTimeout(t plugins.Timeouts, a plugins.Action) time.Duration {
 	switch a {
 	case plugins.Create:
-		return t.Create
+		return cmp.Or(t.Create, plugins.DefaultTimeout)
 	case plugins.Update:
-		return t.Update
+		return cmp.Or(t.Update, plugins.DefaultTimeout)
 	default:
-		return t.Delete
+		return cmp.Or(t.Delete, plugins.DefaultTimeout)
 	}
 }
 

@@ -38,7 +38,7 @@ func provider(t *testbed, stale time.Duration) sdk.Provider {
 		Resources: []sdk.Resource{
 			sdk.Managed[Job]("g5k_job", jobs{t}, sdk.Options{
 				// A job waits for its turn as long as that takes.
-				Timeouts: plugins.Timeouts{Delete: 10 * time.Minute}, FindWindow: stale,
+				Timeouts: plugins.Timeouts{Create: plugins.NoTimeout, Update: plugins.NoTimeout, Delete: 10 * time.Minute}, FindWindow: stale,
 				Doc: "A job of OAR's: nodes of a site, for a time.",
 			}),
 			sdk.Managed[Deployment]("g5k_deployment", deployments{t}, sdk.Options{

@@ -48,7 +48,7 @@ func Provider() sdk.Provider {
 	h := &host{}
 	// Emulated machines that start together share the processors.
 	boot := plugins.Timeouts{Create: 15 * time.Minute, Update: 15 * time.Minute, Delete: 2 * time.Minute}
-	short := plugins.Timeouts{Delete: time.Minute}
+	short := plugins.Timeouts{Create: plugins.NoTimeout, Update: plugins.NoTimeout, Delete: time.Minute}
 	return sdk.Provider{
 		Name:      "nixos-test",
 		Version:   Version,
