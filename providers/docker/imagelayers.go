@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -20,10 +21,22 @@ func (l *layer) hash() (string, error) {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// wantsAll reports whether an archive must hold every layer of its image, also
+// those that the engine has. It must where images lie in containerd's store, as
+// they do by default from Docker 29 on, which refuses the archive otherwise.
+func (i images) wantsAll() bool {
+	return slices.ContainsFunc(i.info.DriverStatus, func(s [2]string) bool {
+		return s[0] == "driver-type" && strings.HasPrefix(s[1], "io.containerd.snapshotter.")
+	})
+}
+
 // known returns the hashes of the first layers that the engine has already, in
-// any image that nxc made. An engine knows a layer by what lies below it, so
-// the layers after the first other one count as new.
+// any image that nxc made, and need not be sent. An engine knows a layer by what
+// lies below it, so the layers after the first other one count as new.
 func (i images) known(ctx context.Context, layers []layer) ([]string, error) {
+	if i.wantsAll() {
+		return nil, nil
+	}
 	list, err := i.client.ImageList(ctx, client.ImageListOptions{All: true,
 		Filters: make(client.Filters).Add("label", labelType+"=docker_image")})
 	if err != nil {
