@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Condition:           condition,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid, "testbed": testbedCommand},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"composevalid": composeValid, "gobuild": buildCommand, "testbed": testbedCommand},
 	})
 }
 

@@ -97,6 +97,11 @@ var layers = []layer{
 		reason: "it turns one project's files into another's; what they mean is found out by who reads them",
 	},
 	{
+		path:   "examples/provider-netns",
+		may:    []string{"plugins"},
+		reason: "it shows what a third party's provider is written against",
+	},
+	{
 		path:   "examples",
 		reason: "examples are files that init writes and tests run",
 	},
@@ -115,6 +120,8 @@ var special = []struct {
 	{"plugins/wire", "plugins/sdk", "it serves both sides and knows neither"},
 	{"plugins/wire", "plugins/host", "it serves both sides and knows neither"},
 	{"plugins/sdk", "plugins/host", "an author's plugin has no use for nxc's side of the connection"},
+	{"examples/provider-netns", "plugins/host", "a provider is served, it starts no providers"},
+	{"examples/provider-netns", "internal", "a third party cannot import internal packages"},
 	{"providers", "plugins/host", "a provider is served, it starts no providers"},
 	{"providers", "internal", "a third party cannot import internal packages"},
 	{"plan", "plugins/host", "providers stand behind plugins.Provider"},
