@@ -30,7 +30,7 @@ func (h *Host) session(ctx context.Context, user string, one ssh.NewChannel) {
 	var env []string
 	var once sync.Once
 	for r := range requests {
-		ok := true
+		ok, begin := true, func() {}
 		switch r.Type {
 		case "env":
 			var v struct{ Name, Value string }
@@ -43,7 +43,7 @@ func (h *Host) session(ctx context.Context, user string, one ssh.NewChannel) {
 			ok = r.Type == "shell" || ssh.Unmarshal(r.Payload, &v) == nil
 			ok = ok && (r.Type != "subsystem" || v.Text == "sftp")
 			if ok {
-				once.Do(func() { go h.run(ctx, ch, r.Type, user, v.Text, env) })
+				begin = func() { once.Do(func() { go h.run(ctx, ch, r.Type, user, v.Text, env) }) }
 			}
 		default:
 			ok = false
@@ -51,6 +51,7 @@ func (h *Host) session(ctx context.Context, user string, one ssh.NewChannel) {
 		if r.WantReply {
 			_ = r.Reply(ok, nil)
 		}
+		begin() // after the reply, which a command that ends at once must not overtake
 	}
 }
 
