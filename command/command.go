@@ -11,8 +11,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Exit statuses. They are part of the interface.
@@ -83,7 +86,31 @@ func (c *command) flagError(fs *flag.FlagSet, err error) error {
 		}
 		return fmt.Errorf("there is no flag -%s%s", name, hint)
 	}
-	return err
+	return durationError(fs, err)
+}
+
+// badValue is how package flag says that a value is none of a flag's type.
+var badValue = regexp.MustCompile(`^invalid value "(.*)" for flag -([^:]+): `)
+
+// durationError says what is missing in a duration, most often its unit.
+func durationError(fs *flag.FlagSet, err error) error {
+	m := badValue.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	f := fs.Lookup(m[2])
+	if f == nil {
+		return err
+	}
+	if g, ok := f.Value.(flag.Getter); !ok {
+		return err
+	} else if _, ok := g.Get().(time.Duration); !ok {
+		return err
+	}
+	if _, number := strconv.ParseFloat(m[1], 64); number == nil {
+		return fmt.Errorf("-%s %s has no unit; write %ss for seconds, or another of ms, s, m, h", m[2], m[1], m[1])
+	}
+	return fmt.Errorf("-%s %s is no duration; write one such as 90s, 10m or 1h30m", m[2], m[1])
 }
 
 // sameLetters reports whether two words differ in the order of letters only.

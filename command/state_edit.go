@@ -267,7 +267,8 @@ func taintCommand(env *Env) *command {
 		usage:    "[flags] ADDRESS...",
 		help: `
 Marks objects in the state, so that the next apply replaces them. For once,
-nxc apply -replace ADDRESS does the same without a mark.
+nxc apply -replace ADDRESS does the same without a mark. The address of a block
+with count or for_each means all that it has made.
 
 Examples:
   nxc taint docker_container.node
@@ -307,10 +308,11 @@ func taintingCommand(env *Env, name string, taint bool, c *command) *command {
 				}
 				list = append(list, a)
 			}
-			if err := deploy.Taint(ctx, store, list, taint); err != nil {
+			tainted, err := deploy.Taint(ctx, store, list, taint)
+			if err != nil {
 				return err
 			}
-			for _, a := range list {
+			for _, a := range tainted {
 				if taint {
 					fmt.Fprintf(env.Stdout, "%s will be replaced by the next apply.\n", a)
 				} else {

@@ -19,7 +19,7 @@ func validateCommand(env *Env) *command {
 		help: `
 Checks the files of this folder: syntax, blocks, references, arguments, and
 the nodes that roles are given. It reads no state, asks no provider about
-anything that exists, and builds nothing.
+anything that exists, and builds nothing. Variables may lack values.
 
 Examples:
   nxc validate

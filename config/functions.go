@@ -1,7 +1,12 @@
 package config
 
 import (
+	"maps"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	yaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -131,13 +136,42 @@ func functions(dir string) map[string]function.Function {
 		"filesha512": fileFunc(dir, fileDigest(sha512Digest)),
 
 		// What gives another value each time it is asked.
-		"abspath":       refused("an absolute path is another one on another machine; paths begin at the folder of the configuration"),
-		"bcrypt":        refused("it gives another hash in every plan; give the hash as a variable with sensitive = true"),
-		"pathexpand":    refused("an absolute path is another one on another machine; paths begin at the folder of the configuration"),
-		"plantimestamp": refused("it gives another value in every plan; give the time as a variable"),
-		"timestamp":     refused("it gives another value in every plan; give the time as a variable"),
-		"uuid":          refused("it gives another value in every plan; give the name as a variable, or use the id of a resource"),
+	}
+	for name, why := range refusals() {
+		all[name] = refused(why)
 	}
 	all["templatefile"] = templateFileFunc(dir, all) // templates call the functions above
 	return all
+}
+
+// refusals lists functions of Terraform that nxc does not have, and why.
+func refusals() map[string]string {
+	return map[string]string{
+		"abspath":       "an absolute path is another one on another machine; paths begin at the folder of the configuration",
+		"bcrypt":        "it gives another hash in every plan; give the hash as a variable with sensitive = true",
+		"pathexpand":    "an absolute path is another one on another machine; paths begin at the folder of the configuration",
+		"plantimestamp": "it gives another value in every plan; give the time as a variable",
+		"timestamp":     "it gives another value in every plan; give the time as a variable",
+		"uuid":          "it gives another value in every plan; give the name as a variable, or use the id of a resource",
+	}
+}
+
+// CheckFunctions reports calls of functions that are refused wherever they are
+// written, also where nothing is evaluated without a plan.
+func (c *Config) CheckFunctions() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	why := refusals()
+	for _, path := range slices.Sorted(maps.Keys(c.Files)) {
+		body, ok := c.Files[path].Body.(*hclsyntax.Body)
+		if !ok {
+			continue
+		}
+		_ = hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+			if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && why[call.Name] != "" {
+				diags = append(diags, errorAt(call.Range(), "Function not available", "nxc does not have %s: %s.", call.Name, why[call.Name]))
+			}
+			return nil
+		})
+	}
+	return diags
 }

@@ -35,6 +35,8 @@ type InputOptions struct {
 	// Ask gives a variable a value that has none otherwise, and must have one.
 	// Nil: nobody can be asked.
 	Ask func(*Variable) (text string, ok bool)
+
+	Unknown bool // variables may lack values, which are then not known
 }
 
 // InputArgument is a -var or -var-file on the command line.
@@ -83,7 +85,9 @@ func (c *Config) Inputs(o InputOptions) (map[string]cty.Value, hcl.Diagnostics) 
 	for _, name := range slices.Sorted(maps.Keys(c.Variables)) {
 		values[name] = in.value(c.Variables[name])
 	}
-	in.missing()
+	if !o.Unknown {
+		in.missing()
+	}
 	if !in.diags.HasErrors() {
 		in.validate(values)
 	}

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -26,7 +27,8 @@ type Applied struct {
 	Destroy                               bool
 	Created, Replaced, Changed, Destroyed int
 	Interrupted, Failed                   bool
-	GaveUp                                bool // interrupted, and what ran was not waited for
+	GaveUp                                bool             // interrupted, and what ran was not waited for
+	Unsaved                               *state.SaveError // why the state file does not say what was done, and where that is
 	Outputs                               []OutputChange
 }
 
@@ -96,6 +98,11 @@ func (p *Project) Apply(ctx context.Context, planned *Planned, o ApplyOptions) (
 	diags = append(diags, p.diagnostics(result.Problems)...)
 	diags = append(diags, r.finish(x, &result, applied)...)
 	more := r.end()
+	for _, d := range more {
+		if err, ok := d.Extra.(error); ok {
+			errors.As(err, &applied.Unsaved)
+		}
+	}
 	diags = append(diags, more...)
 	if err := session.Err(); err != nil && !diags.HasErrors() {
 		diags = append(diags, errorf("The record cannot be written", "%s The state was saved all the same.", sentence(err)))

@@ -82,6 +82,7 @@ type Project struct {
 
 	inputs    map[string]cty.Value
 	lenient   bool // variables may lack values: what is recorded does instead
+	checking  bool // only the configuration is looked at, with whatever values there are
 	providers *providers
 	types     *types
 	nix       *nix.Nix // found at the first need

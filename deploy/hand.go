@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nixos-compose/nxc/internal/addr"
 	"github.com/nixos-compose/nxc/state"
@@ -43,14 +44,15 @@ func Forget(ctx context.Context, store *state.Store, list []addr.Instance) (forg
 }
 
 // Taint marks objects to be replaced by the next apply, or takes that back.
-func Taint(ctx context.Context, store *state.Store, list []addr.Instance, taint bool) error {
-	return EditState(ctx, store, func(s *state.State) ([]edit, error) {
+func Taint(ctx context.Context, store *state.Store, list []addr.Instance, taint bool) (tainted []addr.Instance, err error) {
+	err = EditState(ctx, store, func(s *state.State) ([]edit, error) {
 		var all []edit
-		for _, a := range list {
+		if tainted, err = instancesOf(s, list); err != nil {
+			return nil, err
+		}
+		for _, a := range tainted {
 			r := s.Resource(a)
 			switch {
-			case r == nil || !r.Exists():
-				return nil, fmt.Errorf("%s: %w", a, ErrNothingThere)
 			case r.Status == state.HalfMade && taint:
 				return nil, fmt.Errorf("%s is half made; the next apply replaces it in any case", a)
 			case r.Status == state.HalfMade:
@@ -67,6 +69,28 @@ func Taint(ctx context.Context, store *state.Store, list []addr.Instance, taint 
 		}
 		return all, nil
 	})
+	return tainted, err
+}
+
+// instancesOf returns what exists at addresses, which may be those of whole
+// blocks, each once.
+func instancesOf(s *state.State, list []addr.Instance) ([]addr.Instance, error) {
+	var all []addr.Instance
+	for _, a := range list {
+		there := false
+		for _, r := range s.ResourcesOf(a.Deployment) {
+			if r.Exists() && (r.Address == a || r.Address.Block() == a) {
+				there = true
+				if !slices.Contains(all, r.Address) {
+					all = append(all, r.Address)
+				}
+			}
+		}
+		if !there {
+			return nil, fmt.Errorf("%s: %w", a, ErrNothingThere)
+		}
+	}
+	return all, nil
 }
 
 // ReplaceProvider makes objects belong to another provider configuration, and

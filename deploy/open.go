@@ -93,7 +93,7 @@ func (p *Project) prepare(ctx context.Context) hcl.Diagnostics {
 	if diags.HasErrors() {
 		return diags
 	}
-	o.Ask = p.o.Ask
+	o.Ask, o.Unknown = p.o.Ask, p.checking
 	inputs, more := p.Config.Inputs(o)
 	if diags = append(diags, more...); diags.HasErrors() {
 		return diags
@@ -165,8 +165,11 @@ func Validate(ctx context.Context, o Options, sources func(map[string]*hcl.File)
 		return diags
 	}
 	diags = append(diags, cfg.CheckVersion(o.Version)...)
+	if more := cfg.CheckFunctions(); more.HasErrors() {
+		return append(diags, more...)
+	}
 	cfg.Version, cfg.Workspace = o.Version, state.DefaultWorkspace
-	p := &Project{o: o, Config: cfg, recorded: state.New()}
+	p := &Project{o: o, Config: cfg, recorded: state.New(), checking: true}
 	p.types = &types{p: p}
 	p.providers = newProviders(o.Plugins, func(string) (plugins.Folders, error) {
 		return plugins.Folders{}, errors.New("validate starts no provider")
@@ -187,7 +190,7 @@ func Validate(ctx context.Context, o Options, sources func(map[string]*hcl.File)
 	if more.HasErrors() {
 		return diags
 	}
-	return append(diags, s.check(ctx)...)
+	return once(append(diags, s.check(ctx)...))
 }
 
 func everyFlavour(cfg *config.Config) []string {

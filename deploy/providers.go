@@ -56,11 +56,12 @@ type providers struct {
 
 	mu      sync.Mutex
 	schemas map[string]*plugins.Schema
+	broken  map[string]plugins.Diagnostics // why a provider has no schema: it is asked once
 	running map[string]*provider
 }
 
 func newProviders(p Plugins, folders func(string) (plugins.Folders, error), tell func(string)) *providers {
-	return &providers{plugins: p, folders: folders, tell: tell, schemas: map[string]*plugins.Schema{}, running: map[string]*provider{}}
+	return &providers{plugins: p, folders: folders, tell: tell, schemas: map[string]*plugins.Schema{}, broken: map[string]plugins.Diagnostics{}, running: map[string]*provider{}}
 }
 
 // providerName returns the provider behind a configuration's name.
@@ -83,8 +84,14 @@ func (ps *providers) schema(ctx context.Context, configuration string) (*plugins
 			fmt.Sprintf("nxc has %s%s A third party's provider is a program named nxc-provider-%s, in the PATH or in .nxc/plugins.",
 				strings.Join(ps.plugins.Names(), ", "), didYouMean(name, ps.plugins.Names()), name))
 	}
+	if diags, ok := ps.broken[name]; ok {
+		return nil, diags
+	}
 	s, diags := ps.plugins.Schema(ctx, name)
 	if diags.HasErrors() {
+		if ctx.Err() == nil {
+			ps.broken[name] = diags
+		}
 		return nil, diags
 	}
 	ps.schemas[name] = s

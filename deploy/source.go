@@ -32,6 +32,7 @@ type source struct {
 	applying    *config.Evaluator // with the values of applied
 	expansions  map[addr.Instance]config.Expansion
 	deployments map[addr.Deployment]*Deployment
+	absent      map[string]hcl.Diagnostics // why a provider cannot be asked, by its name
 }
 
 var _ plan.Source = (*source)(nil)
@@ -220,7 +221,7 @@ func (s *source) again(known plan.Values) *config.Evaluator {
 func (s *source) schemaOf(ctx context.Context, r *config.Resource) (*schema.Block, hcl.Diagnostics) {
 	offer, diags := s.p.providers.schema(ctx, r.Provider)
 	if diags.HasErrors() {
-		return nil, asHCL(diags, func(cty.Path) *hcl.Range { return r.DeclRange.Ptr() })
+		return nil, s.without(r, diags)
 	}
 	var names []string
 	if r.Addr.Data {
@@ -246,6 +247,51 @@ func (s *source) schemaOf(ctx context.Context, r *config.Resource) (*schema.Bloc
 	}
 	d.Subject = r.DeclRange.Ptr()
 	return nil, hcl.Diagnostics{d}
+}
+
+// without says that the provider of a block is missing. All blocks that need it
+// get the very same diagnostics, which list them: they are shown once.
+func (s *source) without(r *config.Resource, why plugins.Diagnostics) hcl.Diagnostics {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := providerName(r.Provider)
+	if diags, ok := s.absent[name]; ok {
+		return diags
+	}
+	diags := asHCL(why, func(cty.Path) *hcl.Range { return r.DeclRange.Ptr() })
+	if waiting := s.through(name); len(waiting) > 1 {
+		diags[0].Detail = strings.TrimSpace(fmt.Sprintf("%s %d resources wait for it: %s.", diags[0].Detail, len(waiting), enumerate(waiting)))
+	}
+	if s.absent == nil {
+		s.absent = map[string]hcl.Diagnostics{}
+	}
+	s.absent[name] = diags
+	return diags
+}
+
+// through lists the blocks that take part and need a provider.
+func (s *source) through(name string) []string {
+	var list []string
+	for _, level := range s.levels {
+		for _, block := range level {
+			if r := s.blocks[block]; r != nil && providerName(r.Provider) == name {
+				list = append(list, block.String())
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// once leaves out what is said already, in the very same diagnostic.
+func once(list hcl.Diagnostics) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	for _, d := range list {
+		if !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 func kindOf(k config.Kind) plan.Kind {
@@ -309,5 +355,5 @@ func (p *Project) diagnostics(list []plan.Problem) hcl.Diagnostics {
 		}
 		out = append(out, d)
 	}
-	return out
+	return once(out)
 }

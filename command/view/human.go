@@ -14,6 +14,7 @@ import (
 	"github.com/nixos-compose/nxc/nix"
 	"github.com/nixos-compose/nxc/plan"
 	"github.com/nixos-compose/nxc/plan/apply"
+	"github.com/nixos-compose/nxc/state"
 )
 
 // Human shows work as text. On a terminal the last line tells what is under
@@ -292,6 +293,8 @@ func (h *Human) Applied(a *deploy.Applied) {
 	switch {
 	case a.GaveUp:
 		word = h.yellow("Interrupted.") + " What was under way was given up; the next command finds out what became of it."
+	case a.Unsaved != nil:
+		word = h.red("The state is not saved.") + " " + kept(a.Unsaved)
 	case a.Interrupted:
 		word = h.yellow("Interrupted.") + " What was running was finished and saved; the same command goes on from here."
 	case a.Failed:
@@ -310,6 +313,18 @@ func (h *Human) Applied(a *deploy.Applied) {
 			name += " (" + o.Deployment.String() + ")"
 		}
 		fmt.Fprintf(h.o.Out, "  %s = %s\n", name, outputText(o.After, o.Sensitive))
+	}
+}
+
+// kept says where what was done stands, when the state file does not say it.
+func kept(e *state.SaveError) string {
+	switch {
+	case e.Emergency != "":
+		return "What was done is in " + e.Emergency + ", which belongs in the place of " + e.Path + "."
+	case e.Journal != "":
+		return "What was done is in the journal " + e.Journal + ", and the next command takes it in."
+	default:
+		return "What was done is printed below: save it as " + e.Path + "."
 	}
 }
 

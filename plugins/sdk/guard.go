@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"github.com/nixos-compose/nxc/plugins"
 )
@@ -19,7 +20,30 @@ func guard(typ, verb string, f func() error) (d plugins.Diagnostics) {
 				"This is a mistake in the provider; please report it. NXC_LOG=debug shows where it happened.")
 		}
 	}()
-	return diagnose(f())
+	err := f()
+	return origin(err, diagnose(err), typ, verb)
+}
+
+// origin says where an error without a remedy comes from: one of a library's, such
+// as "json: cannot unmarshal …", tells nobody which provider failed at what.
+func origin(err error, d plugins.Diagnostics, typ, verb string) plugins.Diagnostics {
+	if _, told := err.(plugins.Diagnostics); told {
+		return d
+	}
+	who := typ
+	if !strings.HasPrefix(typ, "provider ") {
+		name, _, ok := strings.Cut(typ, "_")
+		if !ok { // a flavour: its block is shown
+			return d
+		}
+		who, verb = "provider "+name, verb+" of "+typ
+	}
+	for i := range d {
+		if d[i].Severity == plugins.Error && d[i].Detail == "" {
+			d[i].Detail = fmt.Sprintf("%s failed with this in %s.", upperFirst(who), verb)
+		}
+	}
+	return d
 }
 
 // goneError is what Gone returns.
