@@ -94,7 +94,9 @@ func (c *composition) service(w *yamlWriter, n *composed) error {
 	if c.image != "" {
 		w.pair(2, "image", c.image)
 	} else {
-		w.pair(2, "image", "nxc-empty:"+path.Base(c.recipe)[:min(12, len(path.Base(c.recipe)))])
+		// A name of its own for each: Compose builds them all at once, and
+		// containerd's store refuses the second of one name.
+		w.pair(2, "image", "nxc-empty:"+path.Base(c.recipe)[:min(12, len(path.Base(c.recipe)))]+"-"+n.Name)
 		w.pair(2, "build", c.recipe)
 	}
 	w.pair(2, "hostname", n.Name)
