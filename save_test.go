@@ -101,6 +101,9 @@ func TestSaveFails(t *testing.T) {
 			if err := c.Wait(); err == nil {
 				t.Errorf("the apply says that it succeeded:\n%s%s", &out, &complaints)
 			}
+			if said := out.String(); strings.Contains(said, "What was done is saved") || !strings.Contains(said, "The state is not saved.") {
+				t.Errorf("whether the state is saved:\n%s", said)
+			}
 			made, _ := filepath.Glob(filepath.Join(outside, "things", "*.mark"))
 			if len(made) > 20 {
 				t.Errorf("it went on to make %d things:\n%s", len(made), &out)
