@@ -29,7 +29,8 @@ func leftovers(before []string) []string {
 	}
 }
 
-// existing lists objects of the Docker engine, control groups and processes.
+// existing lists objects of the Docker engine, network namespaces, control groups
+// and processes.
 func existing() []string {
 	var all []string
 	for _, what := range []struct{ kind, list, format, label string }{
@@ -50,6 +51,10 @@ func existing() []string {
 		for name := range strings.Lines(string(out)) {
 			all = append(all, what.kind+" "+strings.TrimSpace(name))
 		}
+	}
+	spaces, _ := filepath.Glob("/run/netns/nxc*")
+	for _, one := range spaces {
+		all = append(all, "network namespace "+filepath.Base(one))
 	}
 	all = append(append(all, groups()...), processes()...)
 	slices.Sort(all)
