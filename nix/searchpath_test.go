@@ -55,8 +55,8 @@ func TestSearchPathNamesWhereLinksLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := filepath.Join(dir, "disk/project")
-	if err := os.MkdirAll(real, 0o755); err != nil {
+	actual := filepath.Join(dir, "disk/project")
+	if err := os.MkdirAll(actual, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("disk", filepath.Join(dir, "home")); err != nil {
