@@ -72,7 +72,7 @@ func TestSearchPathNamesWhereLinksLead(t *testing.T) {
 	args := e.searchPath(linked)
 	for _, name := range []string{"nxc-library", "nxc-trace", "nxc-request", "nxc-flavour", "nixpkgs", "nxc-folder-0"} {
 		at := slices.Index(args, name+"="+linked)
-		if before := slices.Index(args, name+"-link-0="+real); at < 0 || before < 0 || before > at {
+		if before := slices.Index(args, name+"-link-0="+actual); at < 0 || before < 0 || before > at {
 			t.Errorf("%s is not named after where it leads: %q", name, args)
 		}
 	}
