@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,13 +16,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar")
+var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar and testdata/long/*.txtar")
+
+// began is when the tests began.
+var began = time.Now()
 
 // TestMain lets the test binary be nxc, and a third party's plugin, when a
 // script or a test calls them.
@@ -36,9 +41,28 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts specifies the command line: each script is a user's session.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script", setup) }
+
+// TestLongScripts runs the sessions that take minutes where machines are emulated.
+// They come last, and none begins when the tests have taken the time in
+// NXC_LONG_WITHIN, if it is set: a slow computer still ends in time, and says what
+// it left out.
+func TestLongScripts(t *testing.T) {
+	within, err := time.ParseDuration(cmp.Or(os.Getenv("NXC_LONG_WITHIN"), "24h"))
+	if err != nil {
+		t.Fatalf("NXC_LONG_WITHIN: %v", err)
+	}
+	runScripts(t, "testdata/long", func(e *testscript.Env) error {
+		if took := time.Since(began); took > within {
+			e.T().Skip(fmt.Sprintf("the tests have taken %s already; make test-slow runs this", took.Round(time.Second)))
+		}
+		return setup(e)
+	})
+}
+
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		WorkdirRoot:         scriptsFolder(t),
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,

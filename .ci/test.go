@@ -145,7 +145,7 @@ func (r *result) said(test string) []string {
 	var said []string
 	for _, line := range r.output[test] {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "===") || strings.HasPrefix(line, "---") {
+		if line == "" || strings.HasPrefix(line, "===") || strings.HasPrefix(line, "---") || strings.Contains(line, ": WORK=") { // testscript's
 			continue
 		}
 		said = append(said, line)
