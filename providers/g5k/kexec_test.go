@@ -157,7 +157,7 @@ func freePort(t *testing.T) int {
 func (m *metal) qemu(t *testing.T, port int, boot []string) {
 	t.Helper()
 	cmd := exec.Command("qemu-system-x86_64", append([]string{
-		"-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024M", "-nodefaults", "-display", "none", "-no-user-config",
+		"-machine", "q35", "-accel", "tcg", "-cpu", "max,la57=off,erms=off", "-m", "1024M", "-nodefaults", "-display", "none", "-no-user-config",
 		"-serial", "file:" + m.serial, "-device", "virtio-rng-pci",
 		"-netdev", fmt.Sprintf("user,id=n,hostfwd=tcp:127.0.0.1:%d-:22", port), "-device", "virtio-net-pci,netdev=n,romfile=",
 	}, boot...)...)

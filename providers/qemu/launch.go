@@ -193,14 +193,10 @@ func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error)
 			machine = "virt"
 		}
 	}
-	cpu := "max"
-	if have.Accelerator == "kvm" {
-		cpu = "host"
-	}
 	a := []string{
 		"-name", "guest=" + escape(have.Name) + ",debug-threads=off",
 		"-uuid", have.UUID,
-		"-machine", machine, "-accel", have.Accelerator, "-cpu", cpu,
+		"-machine", machine, "-accel", have.Accelerator, "-cpu", model(have.Accelerator),
 		"-m", fmt.Sprintf("%dK", memory>>10), "-smp", fmt.Sprint(max(have.VCPUs, 1)),
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-chardev", "socket,id=qmp,server=on,wait=off,path=" + escape(control), "-mon", "chardev=qmp,mode=control",
@@ -231,6 +227,20 @@ func (m machines) arguments(have *Machine, dir, initrd string) ([]string, error)
 			i, escape(m.inProject(s.Source)), escape(s.Tag), onOff(s.ReadOnly)))
 	}
 	return append(a, have.Arguments...), nil
+}
+
+// model is the processor that a machine sees: this one, or all that QEMU can
+// emulate, but for what makes emulation slow. With la57 every walk through the page
+// tables is longer, and with erms Linux clears and copies memory byte by byte: a
+// machine boots in five sixths of the time without.
+func model(accelerator string) string {
+	switch {
+	case accelerator == "kvm":
+		return "host"
+	case processor() == "x86_64":
+		return "max,la57=off,erms=off"
+	}
+	return "max"
 }
 
 // commandLine is the kernel's: what the machine asks for, and the console that

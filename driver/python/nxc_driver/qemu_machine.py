@@ -103,7 +103,7 @@ class Virtual:
         mac = "52:54:00:12:%02x:%02x" % divmod(self.index + 1, 256)
         arguments = list(self.plan["qemu"]) + [
             "-name", self.name,
-            "-machine", "q35", "-accel", "tcg", "-cpu", "max",
+            "-machine", "q35", "-accel", "tcg", "-cpu", "max,la57=off,erms=off",
             "-m", str(machine["memory"]), "-smp", str(machine["vcpus"]),
             "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std",
             "-chardev", f"socket,id=qmp,server=on,wait=off,path={self._path('q')}",

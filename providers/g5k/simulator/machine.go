@@ -339,7 +339,7 @@ func (n *machineNode) launch(deployed bool, boot ...string) error {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(emulator(), append([]string{
-		"-machine", "q35", "-accel", accelerator(m.Accelerator), "-cpu", "max", "-m", memory, "-nodefaults", "-no-user-config", "-display", "none",
+		"-machine", "q35", "-accel", accelerator(m.Accelerator), "-cpu", "max,la57=off,erms=off", "-m", memory, "-nodefaults", "-no-user-config", "-display", "none",
 		"-serial", "file:" + n.console(), "-device", "virtio-rng-pci",
 		"-netdev", "stream,id=n,server=off,addr.type=fd,addr.str=3", "-device", "virtio-net-pci,netdev=n,romfile=,mac=" + n.node.cluster.MAC(n.node.number),
 	}, boot...)...)
