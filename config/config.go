@@ -32,6 +32,7 @@ type Config struct {
 	Variables       map[string]*Variable
 	Locals          map[string]*Local
 	Outputs         map[string]*Output
+	Checks          []*Check    // in the order of the source
 	Resources       []*Resource // managed and data, sorted by address
 	Compositions    map[string]*Composition
 	Moved           []Moved // these three in the order of the source

@@ -32,6 +32,7 @@ func blockKinds() []blockKind {
 		kind((*decoder).variable, "variable", "name"),
 		kind((*decoder).locals, "locals"),
 		kind((*decoder).output, "output", "name"),
+		kind((*decoder).check, "check", "name"),
 		kind((*decoder).resource, "resource", "type", "name"),
 		kind((*decoder).resource, "data", "type", "name"),
 		kind((*decoder).composition, "composition", "name"),

@@ -28,7 +28,6 @@ func foreignBlocks() []foreignBlock {
 	return []foreignBlock{
 		foreignOf("Settings stand in a block called nxc: nxc { required_version = \">= 0.1\" }.", "terraform"),
 		foreignOf("The name is reserved. What is used again and again is a composition, and all *.nxc.hcl files of a folder are one configuration.", "module", "name"),
-		foreignOf("Put a precondition or postcondition into a resource's lifecycle block, or a test into the composition's testScript.", "check", "name"),
 		foreignOf("Nothing secret is written to the state: mark a variable with sensitive = true.", "ephemeral", "type", "name"),
 	}
 }
@@ -48,6 +47,11 @@ func foreignParts() []foreignBlock {
 		foreignOf("What runs inside a node belongs into the composition, as a systemd unit; `nxc exec` runs a command by hand.", "provisioner", "type"),
 		foreignOf("A node is reached through its provider: `nxc connect`, `nxc exec` and `nxc cp` need no address and no key.", "connection"),
 	}
+}
+
+// foreignCheck stands in Terraform's checks.
+func foreignCheck() foreignBlock {
+	return foreignOf("Write the data block beside the check, and refer to it there as data.TYPE.NAME.", "data", "type", "name")
 }
 
 // foreignOutput stands in Terraform's outputs.

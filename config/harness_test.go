@@ -146,18 +146,24 @@ func (w *world) run(o config.InputOptions, flavours []string) map[string]cty.Val
 	}
 	outputs := map[string]cty.Value{}
 	for _, name := range slices.Sorted(maps.Keys(w.Outputs)) {
-		o := w.Outputs[name]
-		var selected *addr.Deployment
-		for _, d := range selection.Deployments {
-			if d.Composition == o.Composition {
-				selected = &d
-			}
-		}
-		value, diags := e.Output(o, selected)
+		value, diags := e.Output(w.Outputs[name], selectedOf(selection, w.Outputs[name].Composition))
 		w.diags = append(w.diags, diags...)
 		outputs[name] = value
 	}
+	for _, c := range w.Checks {
+		w.diags = append(w.diags, e.Check(c, selectedOf(selection, c.Composition))...)
+	}
 	return outputs
+}
+
+// selectedOf returns the selected deployment of a composition, or nil.
+func selectedOf(s config.Selection, composition string) *addr.Deployment {
+	for _, d := range s.Deployments {
+		if d.Composition == composition {
+			return &d
+		}
+	}
+	return nil
 }
 
 func (w *world) resource(e *config.Evaluator, r *config.Resource) {

@@ -66,6 +66,7 @@ const (
 	localEntity
 	providerEntity
 	outputEntity
+	checkEntity    // nothing refers to it
 	variableEntity // only its validation refers to anything
 )
 
@@ -73,7 +74,7 @@ const (
 type entity struct {
 	kind  entityKind
 	block addr.Instance
-	name  string // of a local, output or variable; a provider's configuration
+	name  string // of a local, output, check or variable; a provider's configuration
 }
 
 func (e entity) String() string {
@@ -84,6 +85,8 @@ func (e entity) String() string {
 		return "provider " + e.name
 	case outputEntity:
 		return "output " + e.name
+	case checkEntity:
+		return "check " + e.name
 	case variableEntity:
 		return "var." + e.name
 	default:

@@ -19,7 +19,7 @@ type surroundings struct {
 	selected        bool   // composition.NAME.node
 	self            bool   // in a postcondition
 	only            string // a variable's validation: only var.NAME
-	composition     string // of an output: whose selected deployment it speaks of
+	composition     string // of an output or check: whose selected deployment it speaks of
 	compositionFrom hcl.Range
 }
 
@@ -50,6 +50,9 @@ func (c *Config) resolve() hcl.Diagnostics {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
 		r.output(c.Outputs[name])
+	}
+	for _, check := range c.Checks {
+		r.check(check)
 	}
 	return r.diags
 }
@@ -123,6 +126,14 @@ func (r *resolver) output(o *Output) {
 	o.Composition = in.composition
 }
 
+func (r *resolver) check(c *Check) {
+	in := &surroundings{what: "a check", selected: true}
+	for _, assert := range c.Asserts {
+		r.expressions(entity{kind: checkEntity, name: c.Name}, in, assert.Condition, assert.ErrorMessage)
+	}
+	c.Composition = in.composition
+}
+
 func (r *resolver) expressions(from entity, in *surroundings, exprs ...hcl.Expression) {
 	for _, expr := range exprs {
 		r.traversals(from, in, expr.Variables())
@@ -133,7 +144,7 @@ func (r *resolver) traversals(from entity, in *surroundings, ts []hcl.Traversal)
 	for _, t := range ts {
 		ref, diag := interpret(t)
 		if diag == nil {
-			diag = r.check(ref, in)
+			diag = r.allowed(ref, in)
 		}
 		if diag != nil {
 			r.diags = append(r.diags, diag)
@@ -176,9 +187,9 @@ func (r *resolver) providerChoice(configuration string, at *hcl.Range) {
 		configuration, name, alias, DidYouMean(configuration, slices.Sorted(maps.Keys(r.Providers)))))
 }
 
-// check reports a reference that its surroundings do not allow, or whose
+// allowed reports a reference that its surroundings do not allow, or whose
 // target is not there.
-func (r *resolver) check(ref reference, in *surroundings) *hcl.Diagnostic {
+func (r *resolver) allowed(ref reference, in *surroundings) *hcl.Diagnostic {
 	if in.only != "" && (ref.kind != toVariable || ref.name != in.only) {
 		return errorAt(ref.subject(), "Reference not allowed here", "%s can refer only to var.%s itself.", upperFirst(in.what), in.only)
 	}
@@ -215,10 +226,10 @@ func (r *resolver) checkSelected(ref reference, in *surroundings) *hcl.Diagnosti
 		if len(c.Flavours) > 0 {
 			example = c.Flavours[0].Label
 		}
-		return errorAt(ref.subject(), "No flavour named", "Only an output can speak of whichever deployment is selected. In %s, name the flavour: composition.%s.%s.%s.", in.what, ref.name, example, attribute)
+		return errorAt(ref.subject(), "No flavour named", "Only an output or a check can speak of whichever deployment is selected. In %s, name the flavour: composition.%s.%s.%s.", in.what, ref.name, example, attribute)
 	}
 	if in.composition != "" && in.composition != ref.name {
-		return errorAt(ref.subject(), "Two compositions", "An output is kept for each deployment of one composition. This one speaks of the selected deployment of %q at %s, and here of %q. Name the flavour of one of them, or make two outputs.", in.composition, place(in.compositionFrom), ref.name)
+		return errorAt(ref.subject(), "Two compositions", "%s is evaluated for each deployment of one composition. This one speaks of the selected deployment of %q at %s, and here of %q. Name the flavour of one of them, or make two.", upperFirst(in.what), in.composition, place(in.compositionFrom), ref.name)
 	}
 	in.composition, in.compositionFrom = ref.name, ref.subject()
 	return nil

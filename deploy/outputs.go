@@ -53,14 +53,8 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 		list = append(list, change)
 	}
 	for _, name := range names {
-		composition := p.Config.Outputs[name].Composition
-		if composition == "" && p.Selection.TopLevel {
-			add(name, nil)
-		}
-		for _, d := range deployments {
-			if d.Name.Composition == composition {
-				add(name, &d.Name)
-			}
+		for _, d := range p.spokenOf(p.Config.Outputs[name].Composition, deployments) {
+			add(name, d)
 		}
 	}
 	list = append(list, p.goneOutputs(list, recorded)...)
@@ -71,6 +65,33 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 		return strings.Compare(a.Name, b.Name)
 	})
 	return list, diags
+}
+
+// spokenOf lists the selected deployments of a composition. Where an output or
+// a check speaks of none, nil stands for the top level, if that takes part.
+func (p *Project) spokenOf(composition string, deployments []*Deployment) []*addr.Deployment {
+	var list []*addr.Deployment
+	if composition == "" && p.Selection.TopLevel {
+		list = append(list, nil)
+	}
+	for _, d := range deployments {
+		if d.Name.Composition == composition {
+			list = append(list, &d.Name)
+		}
+	}
+	return list
+}
+
+// checks evaluates every check block, wherever an output would be.
+func (p *Project) checks(deployments []*Deployment, known plan.Values) hcl.Diagnostics {
+	e := p.Config.Evaluator(p.inputs, func(block addr.Instance) (cty.Value, bool) { return p.blockValue(known, block) })
+	var diags hcl.Diagnostics
+	for _, c := range p.Config.Checks {
+		for _, d := range p.spokenOf(c.Composition, deployments) {
+			diags = append(diags, e.Check(c, d)...)
+		}
+	}
+	return diags
 }
 
 // goneOutputs lists recorded outputs that the configuration no longer has.

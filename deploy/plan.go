@@ -116,7 +116,11 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 	}
 	outputs, more := p.plannedOutputs(out)
 	out.Outputs = outputs
-	return out, append(diags, more...)
+	diags = append(diags, more...)
+	if !o.Destroy {
+		diags = append(diags, p.checks(out.Deployments, made.Objects)...)
+	}
+	return out, diags
 }
 
 // complete adds what is known of a deployment only when the plan is made.
