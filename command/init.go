@@ -85,7 +85,7 @@ func upgradePins(ctx context.Context, env *Env) int {
 		return printError(env, "init", err)
 	}
 	if len(names) == 0 {
-		fmt.Fprintln(env.Stdout, "Nothing is pinned here: the providers that come with nxc need no pin.")
+		fmt.Fprintln(env.Stdout, "Nothing is pinned: providers that come with nxc, and those in development, need no pin.")
 		return exitOK
 	}
 	fmt.Fprintf(env.Stdout, "Pinned in .nxc.lock.hcl: %s.\n", strings.Join(names, ", "))

@@ -58,9 +58,12 @@ func (p *installed) repin(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for name := range p.found {
-		if _, has := lock.Pin(name); has {
+		if _, has := lock.Pin(name); has && p.dev[name] == "" {
 			names = append(names, name)
 		}
+	}
+	if len(names) == 0 {
+		return nil, nil
 	}
 	slices.Sort(names)
 	return names, p.write(ctx, names, true)

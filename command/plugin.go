@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/hcl/v2"
 
 	"github.com/nixos-compose/nxc/deploy"
 	"github.com/nixos-compose/nxc/plugins"
@@ -45,13 +48,18 @@ type installed struct {
 	logger *slog.Logger
 	found  map[string]string // third parties': name to path
 
-	unpinned []string // third parties' that were asked for and are not pinned
+	unpinned []string          // third parties' that were asked for and are not pinned
+	dev      map[string]string // those in development: name to path
+	devSaid  hcl.Diagnostics   // of them
 }
 
 var _ deploy.Plugins = (*installed)(nil)
 
 func newPlugins(env *Env, cache string, logger *slog.Logger) *installed {
-	return &installed{env: env, cache: cache, logger: logger, found: host.Discover(pluginFolders(env)...)}
+	p := &installed{env: env, cache: cache, logger: logger, found: host.Discover(pluginFolders(env)...)}
+	p.dev, p.devSaid = inDevelopment(env.Getenv(developmentVariable))
+	maps.Copy(p.found, p.dev)
+	return p
 }
 
 // Names lists all providers, sorted.
@@ -71,6 +79,9 @@ func (p *installed) Names() []string {
 
 // Source says where a provider comes from.
 func (p *installed) Source(name string) string {
+	if p.dev[name] != "" {
+		return p.dev[name] + ", in development"
+	}
 	if providers.Builtin()[name] != nil {
 		return "comes with nxc"
 	}
@@ -104,7 +115,13 @@ func (p *installed) options(name string) (host.Options, plugins.Diagnostics) {
 	if sockets := filepath.Join(runtimeDir(p.env), "plugins"); state.MakeRuntimeFolder(sockets) == nil {
 		o.Sockets = sockets // otherwise in the temporary folder, as any program's
 	}
-	if providers.Builtin()[name] == nil {
+	switch {
+	case p.devSaid.HasErrors():
+		return o, plugins.NewError(p.devSaid[0].Summary, p.devSaid[0].Detail)
+	case p.dev[name] != "":
+		o.Path = p.dev[name]
+		return o, nil
+	case providers.Builtin()[name] == nil:
 		o.Path = p.found[name]
 		return o, p.pinned(&o)
 	}

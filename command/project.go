@@ -123,7 +123,12 @@ func (f *projectFlags) open(ctx context.Context, env *Env, name string, do func(
 
 // openIn opens the project in a view that may show other projects' work too.
 func (f *projectFlags) openIn(ctx context.Context, env *Env, name string, v view.View, files func(map[string]*hcl.File), do func(opened) int) int {
-	project, diags := deploy.Open(ctx, f.options(env, name, v), files)
+	options := f.options(env, name, v)
+	v.Diagnostics(f.plugins.devSaid)
+	if f.plugins.devSaid.HasErrors() {
+		return exitError
+	}
+	project, diags := deploy.Open(ctx, options, files)
 	v.Diagnostics(diags)
 	if diags.HasErrors() {
 		return exitError
