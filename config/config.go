@@ -37,7 +37,7 @@ type Config struct {
 	Compositions    map[string]*Composition
 	Moved           []Moved // these three in the order of the source
 	Removed         []Removed
-	Imports         []Import
+	Imports         []*Import
 
 	// Version and Workspace are what nxc.version and nxc.workspace give.
 	// Whoever evaluates sets them.

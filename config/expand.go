@@ -55,7 +55,7 @@ func (e *Evaluator) Expand(r *Resource) (Expansion, hcl.Diagnostics) {
 	case r.Count != nil:
 		x.expansion, x.diags = expandCount(r, scope)
 	default:
-		x.expansion, x.diags = expandForEach(r, scope)
+		x.expansion, x.diags = expandForEach(r.Addr.String(), r.ForEach, scope)
 	}
 	if scope.settled {
 		e.repeats.Store(r, x)
@@ -94,32 +94,33 @@ func expandCount(r *Resource, s scope) (Expansion, hcl.Diagnostics) {
 	}
 }
 
-func expandForEach(r *Resource, s scope) (Expansion, hcl.Diagnostics) {
+// expandForEach evaluates the for_each of what messages call so.
+func expandForEach(of string, expr hcl.Expression, s scope) (Expansion, hcl.Diagnostics) {
 	x := Expansion{Kind: ForEach}
-	value, diags := evaluate(r.ForEach, s.EvalContext)
+	value, diags := evaluate(expr, s.EvalContext)
 	if diags.HasErrors() {
 		return x, diags
 	}
-	if diag := usable(r.ForEach, value, s, "for_each", "which instances there are"); diag != nil {
+	if diag := usable(expr, value, s, "for_each", "which instances there are"); diag != nil {
 		return x, append(diags, diag)
 	}
-	at := r.ForEach.Range()
+	at := expr.Range()
 	typ := value.Type()
 	switch {
 	case value.IsNull():
-		return x, append(diags, errorAt(at, "Nothing to repeat", "for_each of %s is null. An empty map, {}, makes no instance.", r.Addr))
+		return x, append(diags, errorAt(at, "Nothing to repeat", "for_each of %s is null. An empty map, {}, makes no instance.", of))
 	case typ.IsTupleType() || typ.IsListType():
-		return x, append(diags, errorAt(at, "Not a map or a set", "for_each of %s takes a map or a set of strings, whose keys name the instances; this is a list. Make it a set with toset(…).", r.Addr))
+		return x, append(diags, errorAt(at, "Not a map or a set", "for_each of %s takes a map or a set of strings, whose keys name the instances; this is a list. Make it a set with toset(…).", of))
 	case !typ.IsMapType() && !typ.IsObjectType() && !typ.IsSetType():
-		return x, append(diags, errorAt(at, "Not a map or a set", "for_each of %s takes a map or a set of strings; this is %s.", r.Addr, typeName(value)))
+		return x, append(diags, errorAt(at, "Not a map or a set", "for_each of %s takes a map or a set of strings; this is %s.", of, typeName(value)))
 	case typ.IsSetType() && typ.ElementType() != cty.String && value.LengthInt() > 0:
-		return x, append(diags, errorAt(at, "Not a set of strings", "for_each of %s takes a map or a set of strings; this is a set of %s.", r.Addr, typ.ElementType().FriendlyName()))
+		return x, append(diags, errorAt(at, "Not a set of strings", "for_each of %s takes a map or a set of strings; this is a set of %s.", of, typ.ElementType().FriendlyName()))
 	}
-	return eachInstance(r, x, value, diags)
+	return eachInstance(of, at, x, value, diags)
 }
 
 // eachInstance reads keys and values of a map, or of a set of strings.
-func eachInstance(r *Resource, x Expansion, value cty.Value, diags hcl.Diagnostics) (Expansion, hcl.Diagnostics) {
+func eachInstance(of string, at hcl.Range, x Expansion, value cty.Value, diags hcl.Diagnostics) (Expansion, hcl.Diagnostics) {
 	type instance struct {
 		key   addr.Key
 		value cty.Value
@@ -130,7 +131,7 @@ func eachInstance(r *Resource, x Expansion, value cty.Value, diags hcl.Diagnosti
 			key = element
 		}
 		if key.IsNull() {
-			return x, append(diags, errorAt(r.ForEach.Range(), "Nothing to repeat", "for_each of %s has null in its set, and null cannot name an instance.", r.Addr))
+			return x, append(diags, errorAt(at, "Nothing to repeat", "for_each of %s has null in its set, and null cannot name an instance.", of))
 		}
 		all = append(all, instance{addr.StringKey(key.AsString()), element})
 	}

@@ -22,13 +22,6 @@ type Removed struct {
 	DeclRange hcl.Range
 }
 
-// Import takes in an object that nxc did not create.
-type Import struct {
-	To        addr.Instance
-	ID        string // the provider's name for the object
-	DeclRange hcl.Range
-}
-
 // moved decodes a moved block.
 func (d *decoder) moved(b *hcl.Block) {
 	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "from", Required: true}, {Name: "to", Required: true}}})
@@ -64,27 +57,6 @@ func (d *decoder) removed(b *hcl.Block) {
 	}
 	if d.declare("removed block of "+from.String(), b.DefRange) {
 		d.config.Removed = append(d.config.Removed, r)
-	}
-}
-
-// imported decodes an import block.
-func (d *decoder) imported(b *hcl.Block) {
-	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "to", Required: true}, {Name: "id", Required: true}, {Name: "for_each"}}})
-	if each := content.Attributes["for_each"]; each != nil {
-		d.add(errorAt(each.NameRange, "Not an argument of nxc", "An import block takes in one object: write one for each, with to = TYPE.NAME[\"KEY\"]."))
-		return
-	}
-	to, ok := d.address(content.Attributes["to"])
-	if !ok {
-		return
-	}
-	i := Import{To: to, DeclRange: b.DefRange}
-	d.literal(content.Attributes["id"], &i.ID)
-	switch {
-	case i.ID == "":
-		d.add(errorAt(b.DefRange, "Nothing to import", "The id is empty. It is the provider's own name for the object, such as a container's identifier."))
-	case d.declare("import to "+to.String(), b.DefRange):
-		d.config.Imports = append(d.config.Imports, i)
 	}
 }
 

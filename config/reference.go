@@ -67,6 +67,7 @@ const (
 	providerEntity
 	outputEntity
 	checkEntity    // nothing refers to it
+	importEntity   // nothing refers to it
 	variableEntity // only its validation refers to anything
 )
 
@@ -74,7 +75,7 @@ const (
 type entity struct {
 	kind  entityKind
 	block addr.Instance
-	name  string // of a local, output, check or variable; a provider's configuration
+	name  string // of a local, output, check, import or variable; a provider's configuration
 }
 
 func (e entity) String() string {
@@ -87,6 +88,8 @@ func (e entity) String() string {
 		return "output " + e.name
 	case checkEntity:
 		return "check " + e.name
+	case importEntity:
+		return "import " + e.name
 	case variableEntity:
 		return "var." + e.name
 	default:

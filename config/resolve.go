@@ -16,6 +16,7 @@ type surroundings struct {
 	what            string // "an output", for messages
 	use             use
 	each, count     bool
+	early           bool   // before there are objects: only variables and what is made of them
 	selected        bool   // composition.NAME.node
 	self            bool   // in a postcondition
 	only            string // a variable's validation: only var.NAME
@@ -53,6 +54,9 @@ func (c *Config) resolve() hcl.Diagnostics {
 	}
 	for _, check := range c.Checks {
 		r.check(check)
+	}
+	for _, i := range c.Imports {
+		r.imported(i)
 	}
 	return r.diags
 }
@@ -134,6 +138,17 @@ func (r *resolver) check(c *Check) {
 	c.Composition = in.composition
 }
 
+func (r *resolver) imported(i *Import) {
+	in := surroundings{what: "an import block", early: true, each: i.ForEach != nil}
+	r.expressions(i.entity(), &in, i.ID)
+	if i.Key != nil {
+		r.expressions(i.entity(), &in, i.Key)
+	}
+	if i.ForEach != nil {
+		r.expressions(i.entity(), &surroundings{what: "for_each", use: inRepetition, early: true}, i.ForEach)
+	}
+}
+
 func (r *resolver) expressions(from entity, in *surroundings, exprs ...hcl.Expression) {
 	for _, expr := range exprs {
 		r.traversals(from, in, expr.Variables())
@@ -193,10 +208,13 @@ func (r *resolver) allowed(ref reference, in *surroundings) *hcl.Diagnostic {
 	if in.only != "" && (ref.kind != toVariable || ref.name != in.only) {
 		return errorAt(ref.subject(), "Reference not allowed here", "%s can refer only to var.%s itself.", upperFirst(in.what), in.only)
 	}
+	if in.early && (ref.kind == toResource || ref.kind == toDeployment || ref.kind == toSelected) {
+		return errorAt(ref.subject(), "Reference not allowed here", "An import block is read before any object is, so it can refer only to variables and to local values that are made of them.")
+	}
 	switch ref.kind {
 	case toEach:
 		if !in.each {
-			return errorAt(ref.subject(), "Reference not allowed here", "%s means something only in a resource with for_each.", spell(ref.traversal))
+			return errorAt(ref.subject(), "Reference not allowed here", "%s means something only in a block with for_each.", spell(ref.traversal))
 		}
 	case toCount:
 		if !in.count {

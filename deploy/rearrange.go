@@ -45,20 +45,46 @@ func (p *Project) rearrange(ctx context.Context, e *config.Evaluator) ([]string,
 		}
 		p.rework(edits)
 	}
+	told, more := p.takeIn(ctx, e)
+	return append(notices, told...), append(diags, more...)
+}
+
+// takeIn does what import blocks say.
+func (p *Project) takeIn(ctx context.Context, e *config.Evaluator) ([]string, hcl.Diagnostics) {
+	var notices []string
+	var diags hcl.Diagnostics
+	seen := map[addr.Instance]bool{}
 	for _, i := range p.Config.Imports {
-		if !p.selected(i.To.Deployment) || p.recorded.Resource(i.To) != nil {
+		if !p.selected(i.To.Deployment) {
 			continue
 		}
-		made, more := p.imported(ctx, i.To, i.ID, e)
-		for _, d := range more {
-			d.Subject = i.DeclRange.Ptr()
-		}
+		list, more := e.Imported(i)
 		diags = append(diags, more...)
 		if more.HasErrors() {
 			continue
 		}
-		notices = append(notices, fmt.Sprintf("%s is imported as %s.", i.ID, i.To))
-		p.rework([]edit{made})
+		for _, one := range list {
+			if seen[one.To] {
+				d := errorf("Imported twice", "Two import blocks make something %s. Remove one.", one.To)
+				d.Subject = i.DeclRange.Ptr()
+				diags = append(diags, d)
+				continue
+			}
+			seen[one.To] = true
+			if p.recorded.Resource(one.To) != nil {
+				continue
+			}
+			made, more := p.imported(ctx, one.To, one.ID, e)
+			for _, d := range more {
+				d.Subject = i.DeclRange.Ptr()
+			}
+			diags = append(diags, more...)
+			if more.HasErrors() {
+				continue
+			}
+			notices = append(notices, fmt.Sprintf("%s is imported as %s.", one.ID, one.To))
+			p.rework([]edit{made})
+		}
 	}
 	return notices, diags
 }
@@ -109,6 +135,9 @@ func (p *Project) imported(ctx context.Context, to addr.Instance, id string, e *
 	}
 	if (block.Count != nil || block.ForEach != nil) == to.Key.IsNone() {
 		return fail("Not one object", "%s has count or for_each exactly when its address has a key: name one of its objects.", to.Block())
+	}
+	if x, more := e.Expand(block); !more.HasErrors() && !slices.Contains(x.Keys, to.Key) {
+		return fail("No such instance", "%s has no instance %s, so that what is imported would be destroyed. Add it to the block first.", to.Block(), to.Key)
 	}
 	running, diags := p.configure(ctx, block.Provider, e)
 	if diags.HasErrors() {
