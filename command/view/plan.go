@@ -459,10 +459,17 @@ func driftText(d *plan.Drift) string {
 }
 
 func (v *planWriter) outputs() {
+	of := map[addr.Deployment]bool{} // what is destroyed is planned for no deployment
+	for _, o := range v.p.Outputs {
+		if !o.Deployment.IsTop() {
+			of[o.Deployment] = true
+		}
+	}
+	several := len(v.p.Deployments) > 1 || len(of) > 1
 	var lines []string
 	for _, o := range v.p.Outputs {
 		name := o.Name
-		if !o.Deployment.IsTop() && len(v.p.Deployments) > 1 {
+		if !o.Deployment.IsTop() && several {
 			name += " (" + o.Deployment.String() + ")"
 		}
 		before, after := outputText(o.Before, o.Sensitive), outputText(o.After, o.Sensitive)

@@ -120,7 +120,10 @@ func topLevel() *deploy.Planned {
 func destroyed() *deploy.Planned {
 	return &deploy.Planned{Destroy: true, Plan: &plan.Plan{Changes: []plan.Change{
 		container("client1", plan.Delete), container("server", plan.Delete),
-	}}}
+	}}, Outputs: []deploy.OutputChange{
+		{Deployment: web, Name: "url", Before: cty.StringVal("http://a")},
+		{Deployment: other, Name: "url", Before: cty.StringVal("http://b")},
+	}}
 }
 
 // switched has nodes that take on another system, one that cannot, and a
