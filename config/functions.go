@@ -68,6 +68,7 @@ func functions(dir string) map[string]function.Function {
 		"keys":            stdlib.KeysFunc,
 		"length":          lengthFunc(),
 		"lookup":          lookupFunc(),
+		"matchkeys":       matchKeysFunc(),
 		"merge":           stdlib.MergeFunc,
 		"one":             oneFunc(),
 		"range":           rangeFunc(),
@@ -78,6 +79,7 @@ func functions(dir string) map[string]function.Function {
 		"setunion":        stdlib.SetUnionFunc,
 		"slice":           stdlib.SliceFunc,
 		"sort":            stdlib.SortFunc,
+		"transpose":       transposeFunc(),
 		"values":          stdlib.ValuesFunc,
 		"zipmap":          stdlib.ZipmapFunc,
 
@@ -95,15 +97,17 @@ func functions(dir string) map[string]function.Function {
 		"try":          tryfunc.TryFunc,
 
 		// Encodings.
-		"base64decode": base64DecodeFunc(),
-		"base64encode": stringFunc(base64Encode),
-		"base64gzip":   stringFunc(base64Gzip),
-		"csvdecode":    stdlib.CSVDecodeFunc,
-		"jsondecode":   stdlib.JSONDecodeFunc,
-		"jsonencode":   stdlib.JSONEncodeFunc,
-		"urlencode":    stringFunc(urlEncode),
-		"yamldecode":   yaml.YAMLDecodeFunc,
-		"yamlencode":   yaml.YAMLEncodeFunc,
+		"base64decode":     base64DecodeFunc(),
+		"base64encode":     stringFunc(base64Encode),
+		"base64gzip":       stringFunc(base64Gzip),
+		"csvdecode":        stdlib.CSVDecodeFunc,
+		"jsondecode":       stdlib.JSONDecodeFunc,
+		"jsonencode":       stdlib.JSONEncodeFunc,
+		"textdecodebase64": encodingFunc(textDecode),
+		"textencodebase64": encodingFunc(textEncode),
+		"urlencode":        stringFunc(urlEncode),
+		"yamldecode":       yaml.YAMLDecodeFunc,
+		"yamlencode":       yaml.YAMLEncodeFunc,
 
 		// Digests.
 		"base64sha256": stringFunc(base64Digest(sha256Digest)),
@@ -112,10 +116,12 @@ func functions(dir string) map[string]function.Function {
 		"sha1":         stringFunc(hexDigest(sha1Digest)),
 		"sha256":       stringFunc(hexDigest(sha256Digest)),
 		"sha512":       stringFunc(hexDigest(sha512Digest)),
+		"uuidv5":       uuidFunc(),
 
 		// Dates, which are given and never today's.
 		"formatdate": stdlib.FormatDateFunc,
 		"timeadd":    stdlib.TimeAddFunc,
+		"timecmp":    timeCompareFunc(),
 
 		// Networks.
 		"cidrhost":    cidrHostFunc(),
@@ -124,35 +130,36 @@ func functions(dir string) map[string]function.Function {
 		"cidrsubnets": cidrSubnetsFunc(),
 
 		// Files, by paths that begin at the folder of the configuration.
-		"basename":   stringFunc(baseName),
-		"dirname":    stringFunc(dirName),
-		"file":       fileFunc(dir, fileText),
-		"filebase64": fileFunc(dir, fileBase64),
-		"fileexists": fileExistsFunc(dir),
-		"fileset":    fileSetFunc(dir),
-		"filemd5":    fileFunc(dir, fileDigest(md5Digest)),
-		"filesha1":   fileFunc(dir, fileDigest(sha1Digest)),
-		"filesha256": fileFunc(dir, fileDigest(sha256Digest)),
-		"filesha512": fileFunc(dir, fileDigest(sha512Digest)),
-
-		// What gives another value each time it is asked.
+		"basename":         stringFunc(baseName),
+		"dirname":          stringFunc(dirName),
+		"file":             fileFunc(dir, fileText),
+		"filebase64":       fileFunc(dir, fileBase64),
+		"filebase64sha256": fileFunc(dir, ofBytes(base64Digest(sha256Digest))),
+		"filebase64sha512": fileFunc(dir, ofBytes(base64Digest(sha512Digest))),
+		"fileexists":       fileExistsFunc(dir),
+		"fileset":          fileSetFunc(dir),
+		"filemd5":          fileFunc(dir, ofBytes(hexDigest(md5Digest))),
+		"filesha1":         fileFunc(dir, ofBytes(hexDigest(sha1Digest))),
+		"filesha256":       fileFunc(dir, ofBytes(hexDigest(sha256Digest))),
+		"filesha512":       fileFunc(dir, ofBytes(hexDigest(sha512Digest))),
 	}
 	for name, why := range refusals() {
 		all[name] = refused(why)
 	}
-	all["templatefile"] = templateFileFunc(dir, all) // templates call the functions above
-	return all
+	return withTemplates(dir, all, 1)
 }
 
 // refusals lists functions of Terraform that nxc does not have, and why.
 func refusals() map[string]string {
 	return map[string]string{
-		"abspath":       "an absolute path is another one on another machine; paths begin at the folder of the configuration",
-		"bcrypt":        "it gives another hash in every plan; give the hash as a variable with sensitive = true",
-		"pathexpand":    "an absolute path is another one on another machine; paths begin at the folder of the configuration",
-		"plantimestamp": "it gives another value in every plan; give the time as a variable",
-		"timestamp":     "it gives another value in every plan; give the time as a variable",
-		"uuid":          "it gives another value in every plan; give the name as a variable, or use the id of a resource",
+		"abspath":         "an absolute path is another one on another machine; paths begin at the folder of the configuration",
+		"bcrypt":          "it gives another hash in every plan; give the hash as a variable with sensitive = true",
+		"ephemeralasnull": "nothing is ephemeral; use the value itself, which sensitive = true keeps out of the state",
+		"pathexpand":      "an absolute path is another one on another machine; paths begin at the folder of the configuration",
+		"plantimestamp":   "it gives another value in every plan; give the time as a variable",
+		"rsadecrypt":      "it needs a private key, which would have to stand in the configuration; give what it decrypts as a variable with sensitive = true",
+		"timestamp":       "it gives another value in every plan; give the time as a variable",
+		"uuid":            "it gives another value in every plan; give the name as a variable, use the id of a resource, or uuidv5",
 	}
 }
 

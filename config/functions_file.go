@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,8 +10,6 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 )
@@ -72,8 +69,8 @@ func fileBase64(content []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(content), nil
 }
 
-func fileDigest(digest func([]byte) []byte) func([]byte) (string, error) {
-	return func(content []byte) (string, error) { return hex.EncodeToString(digest(content)), nil }
+func ofBytes(of func(string) (string, error)) func([]byte) (string, error) {
+	return func(content []byte) (string, error) { return of(string(content)) }
 }
 
 // fileExistsFunc reports whether a file is there.
@@ -119,49 +116,5 @@ func fileSetFunc(dir string) function.Function {
 			}
 			return cty.SetVal(files), nil
 		},
-	})
-}
-
-// templateFileFunc renders a file as a template with the given variables.
-func templateFileFunc(dir string, functions map[string]function.Function) function.Function {
-	render := func(args []cty.Value) (cty.Value, error) {
-		path := args[0].AsString()
-		content, err := readFile(dir, path)
-		if err != nil {
-			return cty.DynamicVal, function.NewArgError(0, err)
-		}
-		expr, diags := hclsyntax.ParseTemplate(content, path, hcl.InitialPos)
-		if diags.HasErrors() {
-			return cty.DynamicVal, function.NewArgError(0, diags)
-		}
-		variables := map[string]cty.Value{}
-		for key, value := range args[1].Elements() {
-			variables[key.AsString()] = value
-		}
-		known := keysOf(args[1])
-		for _, t := range expr.Variables() {
-			if name := t.RootName(); variables[name] == cty.NilVal {
-				return cty.DynamicVal, function.NewArgErrorf(1, "%s wants %q, which is not given; given is %s", place(t.SourceRange()), name, listedOrNothing(known))
-			}
-		}
-		value, diags := expr.Value(&hcl.EvalContext{Variables: variables, Functions: functions})
-		if diags.HasErrors() {
-			return cty.DynamicVal, function.NewArgError(0, diags)
-		}
-		return value, nil
-	}
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "variables", Type: cty.DynamicPseudoType}},
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if !args[0].IsKnown() || !args[1].IsKnown() {
-				return cty.DynamicPseudoType, nil
-			}
-			if typ := args[1].Type(); !typ.IsObjectType() && !typ.IsMapType() {
-				return cty.NilType, function.NewArgErrorf(1, "it must be an object with the template's variables, and is %s", article(typ.FriendlyName()))
-			}
-			value, err := render(args)
-			return value.Type(), err
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return render(args) },
 	})
 }
