@@ -31,7 +31,7 @@ func (p *Project) outputs(deployments []*Deployment, known plan.Values, recorded
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	e := p.Config.Evaluator(p.inputs, known.Block)
+	e := p.evaluatorWith(known)
 	var list []OutputChange
 	var diags hcl.Diagnostics
 	add := func(name string, d *addr.Deployment) {
@@ -84,7 +84,7 @@ func (p *Project) spokenOf(composition string, deployments []*Deployment) []*add
 
 // checks evaluates every check block, wherever an output would be.
 func (p *Project) checks(deployments []*Deployment, known plan.Values) hcl.Diagnostics {
-	e := p.Config.Evaluator(p.inputs, func(block addr.Instance) (cty.Value, bool) { return p.blockValue(known, block) })
+	e := p.evaluatorWith(known)
 	var diags hcl.Diagnostics
 	for _, c := range p.Config.Checks {
 		for _, d := range p.spokenOf(c.Composition, deployments) {

@@ -210,11 +210,14 @@ func (s *source) again(known plan.Values) *config.Evaluator {
 	defer s.mu.Unlock()
 	if s.applying == nil || s.applied != known {
 		s.applied = known
-		s.applying = s.p.Config.Evaluator(s.p.inputs, func(block addr.Instance) (cty.Value, bool) {
-			return s.p.blockValue(known, block)
-		})
+		s.applying = s.p.evaluatorWith(known)
 	}
 	return s.applying
+}
+
+// evaluatorWith returns an evaluator of what is known.
+func (p *Project) evaluatorWith(known plan.Values) *config.Evaluator {
+	return p.Config.Evaluator(p.inputs, func(block addr.Instance) (cty.Value, bool) { return p.blockValue(known, block) })
 }
 
 // schemaOf returns the schema of a resource's or data block's body.
