@@ -72,7 +72,6 @@ var terraformCommands = map[string]string{
 	"cloud":    "nxc has no service of its own. The state is nxc.state.json, meant for git.",
 	"env":      "It is called nxc workspace.",
 	"get":      "There are no modules to fetch: all *.nxc.hcl files of a folder are one configuration.",
-	"graph":    "nxc state pull has what each object depends on, and nxc plan -json what becomes of it.",
 	"login":    "nxc has no registry and no account.",
 	"logout":   "nxc has no registry and no account.",
 	"metadata": "nxc providers names the types of resources; its documentation lists the functions.",

@@ -11,6 +11,7 @@ func commands(env *Env) map[string]*command {
 		"apply":                  applyCommand(env),
 		"destroy":                destroyCommand(env),
 		"diff":                   diffCommand(env),
+		"graph":                  graphCommand(env),
 		"show":                   showCommand(env),
 		"output":                 outputCommand(env),
 		"state list":             stateListCommand(env),
