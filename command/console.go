@@ -43,7 +43,7 @@ Examples:
 				fmt.Fprintln(env.Stderr, "nxc console: -tail is a number of lines, or -1 for all")
 				return exitError
 			case len(args) > 1:
-				fmt.Fprintln(env.Stderr, "nxc console: name one node; nxc logs -f watches several")
+				fmt.Fprintln(env.Stderr, "nxc console: name one node; nxc logs -f watches several, and nxc eval evaluates expressions")
 				return exitError
 			case len(args) == 0:
 				args = []string{""}

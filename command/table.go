@@ -14,6 +14,7 @@ func commands(env *Env) map[string]*command {
 		"graph":                  graphCommand(env),
 		"show":                   showCommand(env),
 		"output":                 outputCommand(env),
+		"eval":                   evalCommand(env),
 		"state list":             stateListCommand(env),
 		"state show":             stateShowCommand(env),
 		"state mv":               stateMvCommand(env),

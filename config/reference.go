@@ -66,8 +66,9 @@ const (
 	localEntity
 	providerEntity
 	outputEntity
-	checkEntity    // nothing refers to it
-	importEntity   // nothing refers to it
+	checkEntity  // nothing refers to it
+	importEntity // nothing refers to it
+	expressionEntity
 	variableEntity // only its validation refers to anything
 )
 
@@ -90,6 +91,8 @@ func (e entity) String() string {
 		return "check " + e.name
 	case importEntity:
 		return "import " + e.name
+	case expressionEntity:
+		return expressionFile
 	case variableEntity:
 		return "var." + e.name
 	default:

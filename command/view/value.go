@@ -1,10 +1,12 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -46,6 +48,34 @@ func Value(v cty.Value) string {
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
 	return t.FriendlyName()
+}
+
+// Lines writes a value as Value does, and over several lines what is too long for
+// one of width columns; 0 is not known.
+func Lines(v cty.Value, width int) string { return broken(v, cmp.Or(width, 100), "") }
+
+func broken(v cty.Value, width int, indent string) string {
+	line := Value(v)
+	if utf8.RuneCountInString(indent+line) <= width || v.IsMarked() || !v.IsKnown() || v.IsNull() || !v.CanIterateElements() || v.LengthInt() == 0 {
+		return line
+	}
+	keyed := v.Type().IsMapType() || v.Type().IsObjectType()
+	begin, end := "[", "]"
+	if keyed {
+		begin, end = "{", "}"
+	}
+	inner := indent + "  "
+	var b strings.Builder
+	b.WriteString(begin + "\n")
+	for it := v.ElementIterator(); it.Next(); {
+		k, element := it.Element()
+		if keyed {
+			b.WriteString(inner + k.AsString() + " = " + broken(element, width, inner) + "\n")
+		} else {
+			b.WriteString(inner + broken(element, width, inner) + ",\n")
+		}
+	}
+	return b.String() + indent + end
 }
 
 // attributeLine is one attribute of a change.
