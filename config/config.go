@@ -92,12 +92,13 @@ type Local struct {
 
 // Output is a value that the configuration shows to its user.
 type Output struct {
-	Name        string
-	Value       hcl.Expression
-	Description string
-	Sensitive   bool
-	DependsOn   []hcl.Traversal
-	DeclRange   hcl.Range
+	Name          string
+	Value         hcl.Expression
+	Description   string
+	Sensitive     bool
+	DependsOn     []hcl.Traversal
+	Preconditions []Condition
+	DeclRange     hcl.Range
 
 	// Composition is set when the output speaks of a composition's selected
 	// deployment (composition.web.node["server"]). Such an output is kept

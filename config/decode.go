@@ -180,11 +180,13 @@ func (d *decoder) output(b *hcl.Block) {
 	}
 	content := d.content(b.Body, &hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 		{Name: "value", Required: true}, {Name: "description"}, {Name: "sensitive"}, {Name: "depends_on"},
-	}, Blocks: []hcl.BlockHeaderSchema{foreignOutput().BlockHeaderSchema}})
-	for _, part := range content.Blocks {
-		d.refuseForeign(part.DefRange, foreignOutput().foreign)
-	}
+	}, Blocks: []hcl.BlockHeaderSchema{{Type: "precondition"}}})
 	o := &Output{Name: b.Labels[0], DeclRange: b.DefRange}
+	for _, inner := range content.Blocks {
+		if condition, ok := d.condition(inner); ok {
+			o.Preconditions = append(o.Preconditions, condition)
+		}
+	}
 	if value := content.Attributes["value"]; value != nil {
 		o.Value = value.Expr
 	} else {

@@ -54,11 +54,6 @@ func foreignCheck() foreignBlock {
 	return foreignOf("Write the data block beside the check, and refer to it there as data.TYPE.NAME.", "data", "type", "name")
 }
 
-// foreignOutput stands in Terraform's outputs.
-func foreignOutput() foreignBlock {
-	return foreignOf("Put a precondition into the lifecycle block of the resource that the output speaks of, or a postcondition.", "precondition")
-}
-
 func (d *decoder) refuseForeign(r hcl.Range, f foreign) {
 	d.add(errorAt(r, "Not a block of nxc", "nxc has no block called %q. %s", f.name, f.instead))
 }

@@ -9,9 +9,16 @@ import (
 )
 
 // Output evaluates an output. selected is the deployment that it is kept for,
-// which o.Composition asks for; nil for an output of the top level.
+// which o.Composition asks for; nil for an output of the top level. What its
+// preconditions demand must hold, as far as it is known.
 func (e *Evaluator) Output(o *Output, selected *addr.Deployment) (cty.Value, hcl.Diagnostics) {
 	scope, diags := e.collect(e.config.references[entity{kind: outputEntity, name: o.Name}], inBody, selected)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	for _, condition := range o.Preconditions {
+		diags = append(diags, condition.check(scope.EvalContext, "Condition of output "+o.Name, condition.Condition.Range())...)
+	}
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}

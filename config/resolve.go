@@ -126,6 +126,9 @@ func (r *resolver) output(o *Output) {
 	in := &surroundings{what: "an output", selected: true}
 	self := entity{kind: outputEntity, name: o.Name}
 	r.expressions(self, in, o.Value)
+	for _, condition := range o.Preconditions {
+		r.expressions(self, in, condition.Condition, condition.ErrorMessage)
+	}
 	r.orders(self, o.DependsOn)
 	o.Composition = in.composition
 }
