@@ -322,14 +322,11 @@ func (in *collector) missing() {
 		strings.Join(lines, ""), first.Name, InputPrefix, first.Name))
 }
 
-// validate checks the values against the variables' own validations.
+// validate checks the values against the variables' validations.
 func (in *collector) validate(values map[string]cty.Value) {
+	ctx := &hcl.EvalContext{Functions: in.functions, Variables: map[string]cty.Value{"var": cty.ObjectVal(values)}}
 	for _, name := range in.variableNames() {
 		v := in.Variables[name]
-		ctx := &hcl.EvalContext{
-			Functions: in.functions,
-			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: values[name]})},
-		}
 		for _, validation := range v.Validations {
 			in.diags = append(in.diags, validation.check(ctx, "Invalid value for var."+name, v.DeclRange)...)
 		}

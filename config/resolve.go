@@ -19,7 +19,7 @@ type surroundings struct {
 	early           bool   // before there are objects: only variables and what is made of them
 	selected        bool   // composition.NAME.node
 	self            bool   // in a postcondition
-	only            string // a variable's validation: only var.NAME
+	variables       bool   // a validation: before there are local values
 	composition     string // of an output or check: whose selected deployment it speaks of
 	compositionFrom hcl.Range
 }
@@ -62,7 +62,7 @@ func (c *Config) resolve() hcl.Diagnostics {
 }
 
 func (r *resolver) variable(v *Variable) {
-	in := &surroundings{what: "a variable's validation", only: v.Name}
+	in := &surroundings{what: "a variable's validation", variables: true}
 	for _, validation := range v.Validations {
 		r.expressions(entity{kind: variableEntity, name: v.Name}, in, validation.Condition, validation.ErrorMessage)
 	}
@@ -208,8 +208,8 @@ func (r *resolver) providerChoice(configuration string, at *hcl.Range) {
 // allowed reports a reference that its surroundings do not allow, or whose
 // target is not there.
 func (r *resolver) allowed(ref reference, in *surroundings) *hcl.Diagnostic {
-	if in.only != "" && (ref.kind != toVariable || ref.name != in.only) {
-		return errorAt(ref.subject(), "Reference not allowed here", "%s can refer only to var.%s itself.", upperFirst(in.what), in.only)
+	if in.variables && ref.kind != toVariable {
+		return errorAt(ref.subject(), "Reference not allowed here", "%s can refer only to variables.", upperFirst(in.what))
 	}
 	if in.early && (ref.kind == toResource || ref.kind == toDeployment || ref.kind == toSelected) {
 		return errorAt(ref.subject(), "Reference not allowed here", "An import block is read before any object is, so it can refer only to variables and to local values that are made of them.")
