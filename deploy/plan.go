@@ -117,7 +117,7 @@ func (p *Project) Plan(ctx context.Context, o PlanOptions) (*Planned, hcl.Diagno
 	outputs, more := p.plannedOutputs(out)
 	out.Outputs = outputs
 	diags = append(diags, more...)
-	if !o.Destroy {
+	if !o.Destroy && !diags.HasErrors() {
 		diags = append(diags, p.checks(out.Deployments, made.Objects)...)
 	}
 	return out, diags

@@ -122,7 +122,7 @@ func (r *run) finish(x *executor, result *apply.Result, applied *Applied) hcl.Di
 		}
 		r.p.prune(record, d)
 	}
-	if !r.planned.Destroy && !result.Interrupted && !plan.HasErrors(result.Problems) {
+	if !r.planned.Destroy && !result.Interrupted && !plan.HasErrors(result.Problems) && !diags.HasErrors() {
 		diags = append(diags, r.p.checks(r.planned.Deployments, result.Objects)...)
 	}
 	return diags
