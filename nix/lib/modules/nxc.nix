@@ -4,6 +4,9 @@
 let
   inherit (lib) mkOption mkIf types;
   cfg = config.nxc;
+
+  # Newer releases can make users by a service, after all of the activation.
+  usersByScript = !(config.services.userborn.enable or false) && !(config.systemd.sysusers.enable or false);
 in
 {
   _file = "nxc's own module";
@@ -61,6 +64,12 @@ in
       example = { "/users".export = true; };
       description = "Folders that nodes share; how depends on the flavour.";
     };
+    beforeUsers = mkOption {
+      type = types.lines;
+      default = "";
+      internal = true;
+      description = "Shell commands of the activation, run before homes are made.";
+    };
     manifest = mkOption {
       type = types.attrsOf types.unspecified;
       internal = true;
@@ -90,7 +99,18 @@ in
         ${cfg.postBootCommands}
       '';
     }
+    (mkIf (cfg.beforeUsers != "") {
+      system.activationScripts = {
+        nxc-before-users.deps = [ ]; # which older releases do not fill in
+        nxc-before-users.text = cfg.beforeUsers;
+      } // lib.optionalAttrs usersByScript {
+        # In those the last of two lists counts.
+        users = lib.mkAfter { deps = [ "nxc-before-users" ]; };
+      };
+    })
     (mkIf (cfg.users.names != [ ]) {
+      # Releases before 22.05 close folders above a home that they make to all but root.
+      nxc.beforeUsers = lib.mkAfter "mkdir -p ${lib.escapeShellArg cfg.users.prefixHome}\n";
       users.users = lib.genAttrs cfg.users.names (name: {
         isNormalUser = true;
         home = "${cfg.users.prefixHome}/${name}";

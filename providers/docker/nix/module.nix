@@ -1,6 +1,6 @@
 # Makes a system boot as a container: no kernel, no devices, no network of its
 # own, and nothing that waits for them.
-{ config, lib, options, ... }:
+{ config, lib, options, pkgs, ... }:
 let
   shared = lib.attrNames config.nxc.sharedDirs;
 
@@ -12,9 +12,6 @@ let
   asksLogind =
     let switch = options.system.switch or { };
     in switch ? enable && (if switch ? enableNg && has switch.enableNg then config.system.switch.enableNg else true);
-
-  # Newer releases can make users by a service, after all of the activation.
-  usersByScript = !(config.services.userborn.enable or false) && !(config.systemd.sysusers.enable or false);
 in
 {
   boot = {
@@ -38,9 +35,12 @@ in
   networking.resolvconf.enable = lib.mkForce false;
   environment.etc.hosts.enable = lib.mkForce false;
 
-  # Nobody logs in on a terminal.
-  services = lib.optionalAttrs (options.services ? getty.enable) {
-    getty.enable = lib.mkDefault false;
+  services = {
+    # NixOS has containers start a server for each connection, which makes the host
+    # keys if need be: those that come at once disturb each other.
+    openssh.startWhenNeeded = lib.mkOverride 900 false;
+  } // lib.optionalAttrs (options.services ? getty.enable) {
+    getty.enable = lib.mkDefault false; # nobody logs in on a terminal
   };
 
   # Units of systemd that have nothing to do here, or fail without power over
@@ -56,6 +56,9 @@ in
     "systemd-update-utmp"
     "systemd-update-utmp-runlevel"
   ] ++ lib.optional (!asksLogind) "systemd-logind") (_: { enable = lib.mkForce false; });
+  # Only logind would have the system bus started, which the switch-to-configuration
+  # of these releases asks for the units. The stand-in's asks nobody.
+  systemd.sockets = lib.mkIf (!asksLogind && !(pkgs ? standin)) { dbus.wantedBy = [ "sockets.target" ]; };
   systemd.units = lib.genAttrs [
     "dev-hugepages.mount"
     "dev-mqueue.mount"
@@ -66,6 +69,14 @@ in
     "sys-kernel-tracing.mount"
     "systemd-initctl.socket"
   ] (_: { enable = lib.mkForce false; });
+
+  # Roles share folders through one volume, mounted at /var/nxc/shared.
+  nxc.beforeUsers = lib.concatMapStrings
+    (folder: ''
+      mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
+      [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
+    '')
+    shared;
 
   system.activationScripts = lib.mkMerge [
     # nxc puts the node's context in place. Compose can only pass it on in the
@@ -84,16 +95,13 @@ in
         fi
       '';
     }
-    # Roles share folders through one volume, mounted at /var/nxc/shared.
-    (lib.mkIf (shared != [ ]) {
-      nxc-shared.deps = [ ];
-      nxc-shared.text = lib.concatMapStrings
-        (folder: ''
-          mkdir -p /var/nxc/shared${folder} "$(dirname ${folder})"
-          [ -e ${folder} ] || ln -s /var/nxc/shared${folder} ${folder}
-        '')
-        shared;
-      users = lib.mkIf usersByScript { deps = [ "nxc-shared" ]; };
+    # Older releases have Nix make its folders, which it refuses to where the store
+    # is read-only: the activation would count as failed, and so would a switch.
+    (lib.mkIf (config.nix.enable or true) {
+      nix = lib.mkForce {
+        deps = [ ];
+        text = "mkdir -p /nix/var/nix/gcroots /nix/var/nix/profiles";
+      };
     })
   ];
 }
