@@ -23,7 +23,7 @@ import (
 	"github.com/nixos-compose/nxc/providers/g5k/simulator"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden parts of testdata/script/*.txtar and testdata/long/*.txtar")
+var update = flag.Bool("update", false, "rewrite the golden parts of the scripts in testdata")
 
 // began is when the tests began.
 var began = time.Now()
@@ -43,21 +43,26 @@ func TestMain(m *testing.M) {
 // TestScripts specifies the command line: each script is a user's session.
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script", setup) }
 
-// TestLongScripts runs the sessions that take minutes where machines are emulated.
-// They come last, and none begins when the tests have taken the time in
-// NXC_LONG_WITHIN, if it is set: a slow computer still ends in time, and says what
-// it left out.
-func TestLongScripts(t *testing.T) {
-	within, err := time.ParseDuration(cmp.Or(os.Getenv("NXC_LONG_WITHIN"), "24h"))
+// TestBootScripts runs the sessions that boot containers and machines.
+func TestBootScripts(t *testing.T) { runScripts(t, "testdata/boot", inTime(t)) }
+
+// TestLongScripts runs those that take minutes where machines are emulated.
+func TestLongScripts(t *testing.T) { runScripts(t, "testdata/long", inTime(t)) }
+
+// inTime lets no script begin when the tests have taken the time in NXC_BOOT_WITHIN,
+// if that is set: on a slow computer they still end, and say what they left out.
+func inTime(t *testing.T) func(*testscript.Env) error {
+	within, err := time.ParseDuration(cmp.Or(os.Getenv("NXC_BOOT_WITHIN"), "24h"))
 	if err != nil {
-		t.Fatalf("NXC_LONG_WITHIN: %v", err)
+		t.Fatalf("NXC_BOOT_WITHIN: %v", err)
 	}
-	runScripts(t, "testdata/long", func(e *testscript.Env) error {
+	return func(e *testscript.Env) error {
 		if took := time.Since(began); took > within {
+			removeFolder(e.WorkDir)
 			e.T().Skip(fmt.Sprintf("the tests have taken %s already; make test-slow runs this", took.Round(time.Second)))
 		}
 		return setup(e)
-	})
+	}
 }
 
 func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {

@@ -2,10 +2,9 @@ package driver
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,13 +107,13 @@ func TestTable(t *testing.T) {
 	}
 	ranIn := func(script, what string) {
 		t.Helper()
-		said, err := os.ReadFile("../testdata/script/" + script + ".txtar")
-		if errors.Is(err, fs.ErrNotExist) {
-			said, err = os.ReadFile("../testdata/long/" + script + ".txtar")
+		files, _ := filepath.Glob("../testdata/*/" + script + ".txtar") // its one error is of patterns
+		for _, file := range files {
+			if said, err := os.ReadFile(file); err == nil && strings.Contains(string(said), what) {
+				return
+			}
 		}
-		if err != nil || !strings.Contains(string(said), what) {
-			t.Errorf("the table says that %s is tried in %s, which does not (%v)", what, script, err)
-		}
+		t.Errorf("the table says that %s is tried in %s, which does not", what, script)
 	}
 	for flavour, script := range table.Tests {
 		ranIn(script, "api.py")
