@@ -39,7 +39,7 @@ func (d *decoder) check(b *hcl.Block) {
 	d.config.Checks = append(d.config.Checks, c)
 }
 
-// Check warns of what does not hold; what is not known yet holds for now. An
+// Check warns of what does not hold, and not of what is not known yet. An
 // assertion that cannot be evaluated is a warning as well. selected is the
 // deployment that c.Composition asks for, or nil.
 func (e *Evaluator) Check(c *Check, selected *addr.Deployment) hcl.Diagnostics {

@@ -41,20 +41,19 @@ func (p *Project) Evaluate(ctx context.Context, text string, planned func(contex
 	if more.HasErrors() {
 		return nil, diags
 	}
-	e := p.Config.Evaluator(p.inputs, func(block addr.Instance) (cty.Value, bool) { return p.blockValue(plan.Plan.Objects, block) })
-	of := []*addr.Deployment{nil}
-	if x.Composition != "" {
-		of = p.spokenOf(x.Composition, plan.Deployments)
+	e := p.evaluatorWith(plan.Plan.Objects)
+	if x.Composition == "" {
+		value, more := e.Expression(x, nil)
+		return []Evaluated{{Value: value}}, append(diags, more...)
 	}
 	var list []Evaluated
-	for _, d := range of {
+	for _, d := range p.spokenOf(x.Composition, plan.Deployments) {
 		value, more := e.Expression(x, d)
 		diags = append(diags, more...)
-		if d != nil {
-			list = append(list, Evaluated{*d, value})
-		} else {
-			list = append(list, Evaluated{Value: value})
-		}
+		list = append(list, Evaluated{*d, value})
+	}
+	if len(list) == 0 {
+		diags = append(diags, errorf("No deployment is selected", "The expression speaks of the selected deployment of %q, and none takes part. Name its flavour in the expression, or with -flavour.", x.Composition))
 	}
 	return list, diags
 }
